@@ -26,11 +26,11 @@ from lzr.rows import (
     SEGMENT,
     TARGET,
     Expected,
+    FlowState,
     Kind,
     Number,
     Opening,
     Reason,
-    State,
     Trigger,
 )
 
@@ -57,7 +57,7 @@ def layout() -> dict[str, Any]:
     """What the extension must have been built for: names and numbers, offsets of the rows' fields."""
     return {
         "VERSION": VERSION,
-        "STATES": tuple(State.__members__),
+        "STATES": tuple(FlowState.__members__),
         "TRIGGERS": tuple(Trigger.__members__),
         "ROWS": {name: (dtype.itemsize, _offsets(dtype)) for name, dtype in _ROWS.items()},
         "NUMBERS": {

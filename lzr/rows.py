@@ -234,7 +234,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 """TCP flags, RFC 9293 §3.1."""
 
 
-class State(IntEnum):
+class FlowState(IntEnum):
     """The state of a flow; `lzr.flow.machine` has the transitions."""
 
     FREE = 0  # no flow in this row

@@ -15,7 +15,7 @@ from typing import Any
 from coordinator.fleet.watching import screen, statuses
 from coordinator.monitor import status
 from lzr.fleet.lock import Run
-from lzr.fleet.view import Heard, view
+from lzr.fleet.view import LastReport, view
 from tests.dashboard_driver import Scan
 
 SHARDS = 64
@@ -38,7 +38,7 @@ class Fleet:
             for n, name in enumerate(self.names)
         )
 
-    def heard(self, t: float) -> dict[str, Heard]:
+    def heard(self, t: float) -> dict[str, LastReport]:
         """What each box told last."""
         for number, (name, scan) in enumerate(zip(self.names, self._scans, strict=True)):
             if number == 1 and t >= self._silent:

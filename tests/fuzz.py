@@ -31,7 +31,7 @@ from lzr.packet.segments import ETHERNET, Builder, LinkHeader, parse
 from lzr.packet.sharding import flow_key
 from lzr.protocols._protocol import Address, Host, Random
 from lzr.records.filter import ExpressionError, record_filter
-from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason, State
+from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, FlowState, Opening, Reason
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.lines import LONGEST_LINE
@@ -144,7 +144,7 @@ class Scan:
 
     def _wire(self, count: int) -> tuple[Any, Any, Any]:
         draw, table = self.draw, self.table
-        live = np.flatnonzero(table.rows["state"] != State.FREE)
+        live = np.flatnonzero(table.rows["state"] != FlowState.FREE)
         flows = table.rows[draw.choice(live, count)]
         burst = np.zeros(count, FRAME)
         for ours, theirs in (("own", "peer"), ("peer", "own")):

@@ -29,7 +29,7 @@ from lzr.flow.table import FlowTable
 from lzr.flow.triggers import read_triggers
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols._protocol import Part
-from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Opening, Reason, State, Trigger
+from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, FlowState, Opening, Reason, Trigger
 
 SECOND = 1_000_000_000
 EPOCH = 1_700_000_000 * SECOND
@@ -43,15 +43,15 @@ LATEST = -1
 _TIMED = (Trigger.RETRANSMIT_DUE, Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
 
 
-Edges = dict[tuple[State, Trigger], list[Callable[[], "Play"]]]
+Edges = dict[tuple[FlowState, Trigger], list[Callable[[], "Play"]]]
 
 
 def note_edges(
     edges: Edges,
-) -> Callable[[State, Trigger], Callable[[Callable[[], Play]], Callable[[], None]]]:
+) -> Callable[[FlowState, Trigger], Callable[[Callable[[], Play]], Callable[[], None]]]:
     """The decorator `edge(state, trigger)` of a test that is a trace: it takes an edge, returns its play."""
 
-    def edge(state: State, trigger: Trigger) -> Callable[[Callable[[], Play]], Callable[[], None]]:
+    def edge(state: FlowState, trigger: Trigger) -> Callable[[Callable[[], Play]], Callable[[], None]]:
         def note(test: Callable[[], Play]) -> Callable[[], None]:
             trace = getattr(test, "trace", test)
             edges.setdefault((state, trigger), []).append(trace)
@@ -81,7 +81,7 @@ class Watched(FlowTable):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.edges: set[tuple[State, Trigger]] = set()
+        self.edges: set[tuple[FlowState, Trigger]] = set()
 
     def _dispatch(self, slots: Any, segments: Any, actions: Any) -> None:
         before = self.rows["state"][slots].copy()
@@ -99,9 +99,13 @@ class Watched(FlowTable):
             if action == Action.IGNORE:
                 continue
             assert TRANSITIONS[was, trigger] == action
-            self.edges.add((State(was), trigger))
-            allowed = LEADS_TO[Action(action)] or (State(was),)
-            assert State(now) in allowed or (freed and now == State.FREE), (State(was), trigger, State(now))
+            self.edges.add((FlowState(was), trigger))
+            allowed = LEADS_TO[Action(action)] or (FlowState(was),)
+            assert FlowState(now) in allowed or (freed and now == FlowState.FREE), (
+                FlowState(was),
+                trigger,
+                FlowState(now),
+            )
 
     @staticmethod
     def _timed(state: int, action: int) -> Trigger:
@@ -112,14 +116,14 @@ class Watched(FlowTable):
 
 def check_books(table: FlowTable) -> None:
     """What must hold of a flow table between any two calls."""
-    live = np.flatnonzero(table.rows["state"] != State.FREE)
+    live = np.flatnonzero(table.rows["state"] != FlowState.FREE)
     assert len(table.index) == len(live)
     assert table.index.find(table.rows["key"][live]).tolist() == live.tolist()
     free = table.store.free
     assert len(np.unique(free)) == len(free) == len(table.rows) - len(live)
     assert not np.isin(live, free).any()
     assert not table.store._released
-    assert table.in_flight == np.count_nonzero(table.rows["state"][live] != State.PROBE)
+    assert table.in_flight == np.count_nonzero(table.rows["state"][live] != FlowState.PROBE)
     if table.in_flight:
         assert table.next_due is not None, "a flow that waits for nothing waits for ever"
 

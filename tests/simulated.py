@@ -38,7 +38,7 @@ from lzr.ownership.orders import (
     TryAgain,
 )
 from lzr.ownership.processes import COLLECT, FLOW
-from lzr.ownership.table import State
+from lzr.ownership.table import ShardState
 from lzr.packet.sharding import shard_of
 from lzr.rows import TARGET, V4_MAPPED, join
 from tests.ownership import WatchedMachine
@@ -440,7 +440,7 @@ class Pool:
                     continue
                 self.ledger.give(part, child.number)
                 shards = shard_of(part, HASH_SEED, len(self.owners)).tolist()
-                assert all(self.machine.shards.all[shard].state is State.OPEN for shard in shards)
+                assert all(self.machine.shards.all[shard].state is ShardState.OPEN for shard in shards)
                 assert not any(self.had[shard] for shard in shards), "it is fed before what it owes is known"
                 tickets, lines = part["ticket"].tolist(), part["line"].tolist()
                 child.feed.append(tuple(map(Flow, tickets, lines, shards)))
@@ -480,7 +480,7 @@ class Pool:
     def check_end(self) -> None:
         """Call `rest` first."""
         machine = self.machine
-        assert {shard.state for shard in machine.shards.all} == {State.OPEN}
+        assert {shard.state for shard in machine.shards.all} == {ShardState.OPEN}
         load = Counter(shard.owner for shard in machine.shards.all)
         assert len(load) == machine.wanted[0]
         assert max(load.values()) - min(load.values()) <= 1

@@ -18,7 +18,7 @@ from coordinator.reports import changes, comparing
 from coordinator.reports.comparing import CHANGES, KINDS, Compared
 from lzr import safetext
 from lzr.analysis import asked as asking
-from lzr.analysis.asked import Asked
+from lzr.analysis.asked import Coverage
 from lzr.errors import UsageError, printable, two_dashes
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _line(row: tuple[Any, ...]) -> str:
     return f"{_SIGNS[change]} {where:<21}  {named:<12}  {value}".rstrip() + "\n"
 
 
-def _summary(compared: Compared, asked: Asked) -> list[str]:
+def _summary(compared: Compared, asked: Coverage) -> list[str]:
     counts = compared.counts
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in compared.kinds.items() if count)
     lines = [

@@ -27,7 +27,7 @@ NAME = "fleet assign"
 _FLAGS = ("from", "to", "force", "reason", "yes", "help")
 NOT_DONE = 1
 
-Heard = Callable[[Lock, Run], Outcome | None]
+OutcomeOf = Callable[[Lock, Run], Outcome | None]
 """How a run stands, if that can be told; else None."""
 
 
@@ -37,12 +37,12 @@ def here(lock: Lock, run: Run) -> Outcome | None:
     return attend.look(lock, run) if os.path.isdir(found.here) else None
 
 
-def main(argv: list[str], heard: Heard = here) -> int:
+def main(argv: list[str], heard: OutcomeOf = here) -> int:
     """The exit status: 0 done, 1 nothing was changed, 2 a mistake."""
     return running.ended(NAME, partial(_run, argv, heard))
 
 
-def _run(argv: list[str], heard: Heard) -> int:
+def _run(argv: list[str], heard: OutcomeOf) -> int:
     asked = _parser().parse_args(two_dashes(argv, _FLAGS))
     lock = lockfile.read(asked.plan)
     lock.plan.box(asked.box)

@@ -34,7 +34,7 @@ OF_PLAN = "plan.id"
 
 
 @dataclass
-class State:
+class FetchProgress:
     """How far the fetching of a run is. here: bytes of results. held: what its box says. whole: all of it is
     here and is the same. trouble: why the last attempt failed, "" if it did not. anew: how often it was begun
     anew.
@@ -68,7 +68,7 @@ class Fetcher:
         except BaseException:
             os.close(self._place)
             raise
-        self.states = {run.name: State(run) for run in lock.runs}
+        self.states = {run.name: FetchProgress(run) for run in lock.runs}
 
     def _claim(self) -> None:
         """The directory is for this plan alone: runs of others have the same names. Raises UsageError."""
@@ -98,10 +98,10 @@ class Fetcher:
         """Also fetch runs of a later generation."""
         self._lock = lock
         for run in lock.runs:
-            self.states.setdefault(run.name, State(run))
+            self.states.setdefault(run.name, FetchProgress(run))
 
     @property
-    def current(self) -> list[State]:
+    def current(self) -> list[FetchProgress]:
         """The runs that have shards."""
         return [self.states[run.name] for run in self._lock.current]
 
@@ -112,13 +112,13 @@ class Fetcher:
 
     async def turn(self, boxes: set[str] | None = None) -> None:
         """Fetch what there is, of all boxes side by side. boxes: only of these."""
-        runs: dict[str, list[State]] = {}
+        runs: dict[str, list[FetchProgress]] = {}
         for state in self.states.values():
             if not (state.whole or state.given_up) and (boxes is None or state.run.box in boxes):
                 runs.setdefault(state.run.box, []).append(state)
         await asyncio.gather(*map(self._fetch_box, runs.values()))
 
-    async def _fetch_box(self, states: list[State]) -> None:
+    async def _fetch_box(self, states: list[FetchProgress]) -> None:
         for state in states:
             try:
                 await self._fetch(state)
@@ -128,7 +128,7 @@ class Fetcher:
             except Exception as error:  # whatever asking a box may raise
                 state.trouble = str(error)[:500] or type(error).__name__
 
-    async def _fetch(self, state: State) -> None:
+    async def _fetch(self, state: FetchProgress) -> None:
         run = state.run
         of = {"generation": run.generation}
         state.held = held = Held.of(await self._call(run.box, "held", of))
@@ -148,7 +148,7 @@ class Fetcher:
         finally:
             os.close(descriptor)
 
-    async def _fetch_metadata(self, state: State) -> None:
+    async def _fetch_metadata(self, state: FetchProgress) -> None:
         """Small, and other ones after each run of the scan: whole each time."""
         run, parts, at = state.run, [], 0
         while at < state.held.metadata:
@@ -158,7 +158,7 @@ class Fetcher:
             at += length
         await asyncio.to_thread(self._replace, f"{run.name}.metadata.json", b"".join(parts))
 
-    async def _compare(self, state: State, descriptor: int) -> None:
+    async def _compare(self, state: FetchProgress, descriptor: int) -> None:
         """Whether what is here is what the box has. If not, it is fetched anew."""
         ours = await asyncio.to_thread(_digest, descriptor, state.held.length)
         asked = {"length": state.held.length, "generation": state.run.generation}

@@ -14,7 +14,7 @@ _MOST = 256 << 20
 
 
 @dataclass
-class State:
+class ZMapProgress:
     """done: shards that are over. records, inputs: of these. counts: figures of their metadata, summed."""
 
     done: set[int] = field(default_factory=set)
@@ -28,9 +28,9 @@ def path_of(found: RunDirectory) -> str:
     return f"{found.here}/zmap.jsonl"
 
 
-def read(found: RunDirectory) -> State:
+def read(found: RunDirectory) -> ZMapProgress:
     """The content of the file; empty where there is none. Raises UsageError."""
-    state, path = State(), path_of(found)
+    state, path = ZMapProgress(), path_of(found)
     try:
         with open(path, "rb") as file:
             lines = file.read(_MOST).split(b"\n")

@@ -63,7 +63,7 @@ class Plan:
     scan: tuple[str, ...]
 
 
-class State:
+class LoopDirectory:
     """The directory. Raises UsageError where it cannot be used, or somebody else uses it."""
 
     def __init__(self, path: str) -> None:
@@ -153,7 +153,7 @@ def run(plan: Plan, say: Callable[[str], None]) -> int:
         name = word.partition("=")[0]
         if name in _OURS or f"-{name}" in _OURS:
             raise UsageError(f"{printable(name)} is not for the scans of a loop: it sets that itself")
-    state = State(plan.state)
+    state = LoopDirectory(plan.state)
     troubles = Troubles(say)
     with Bar("reading and learning", ticking=True) as bar:
         learnt = lists.learn(
@@ -190,7 +190,7 @@ class _Loop:
     """The rounds so far, and what has been learnt from them."""
 
     def __init__(
-        self, plan: Plan, state: State, say: Callable[[str], None], troubles: Troubles, learnt: Learnt
+        self, plan: Plan, state: LoopDirectory, say: Callable[[str], None], troubles: Troubles, learnt: Learnt
     ) -> None:
         self.plan, self.state, self.say, self.troubles = plan, state, say, troubles
         self.learnt = learnt
@@ -300,7 +300,7 @@ def program() -> str:
     return found
 
 
-def _child(plan: Plan, state: State, number: int) -> int:
+def _child(plan: Plan, state: LoopDirectory, number: int) -> int:
     """Scan a list with lzr; its exit status. Signals are handed on to it."""
     checkpoint = state.checkpoint_of(number)
     words = [program()]

@@ -30,7 +30,7 @@ from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, R
 from lzr.ownership.ledger import Ledger
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
-from lzr.rows import State as FlowState
+from lzr.rows import FlowState
 from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
@@ -78,14 +78,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SweepAnswers:
     """A flow worker has received answers to a sweep's SYNs, or has sent all SYNs of a stretch."""
 
     name: str
-    message: messages.Heard
+    message: messages.SweepAnswers
 
 
-Report = Event | Spawned | Written | Stats | Fault | Heard
+Report = Event | Spawned | Written | Stats | Fault | SweepAnswers
 
 
 class Supervisor:
@@ -192,8 +192,8 @@ class Supervisor:
                 return Stats(name, msgspec.structs.asdict(message) | who, message.last)
             case messages.Written():
                 return Written(name, message)
-            case messages.Heard():
-                return Heard(name, message)
+            case messages.SweepAnswers():
+                return SweepAnswers(name, message)
             case messages.Fault(reason, gone):
                 if gone and name != self.writer:
                     raise SchemaError("a reader has gone, says one that does not write", name)

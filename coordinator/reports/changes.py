@@ -15,7 +15,7 @@ from coordinator.commandline.running import LOST, tell
 from coordinator.reports import comparing
 from coordinator.reports.comparing import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking
-from lzr.analysis.asked import Asked
+from lzr.analysis.asked import Coverage
 from lzr.errors import printable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def compared(
     kinds: tuple[str, ...] = KINDS,
     columns: Collection[str] = comparing.READ,
     name: str,
-) -> tuple[Compared, Asked]:
+) -> tuple[Compared, Coverage]:
     """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
 
     columns: of `new`; `old` has those that are compared. name: of the command, for what is said on stderr.

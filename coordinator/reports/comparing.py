@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from coordinator.reports.comparingreplies import compare_replies
-from lzr.analysis.asked import Asked, number
+from lzr.analysis.asked import Coverage, number
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -96,7 +96,7 @@ class Compared:
 
 def compare(
     connection: DuckDBPyConnection,
-    asked: Asked,
+    asked: Coverage,
     *,
     handshakes: tuple[str, ...] = (),
     kinds: Iterable[str] = KINDS,
@@ -267,7 +267,7 @@ def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
     )
 
 
-def _not_found(connection: DuckDBPyConnection, asked: Asked, handshakes: tuple[str, ...]) -> None:
+def _not_found(connection: DuckDBPyConnection, asked: Coverage, handshakes: tuple[str, ...]) -> None:
     """A table `not_found`: what the old scan had and the new one has not; gone only where it was asked."""
     run = connection.execute
     run("CREATE OR REPLACE TABLE not_found (key BLOB, sport USMALLINT, change VARCHAR, how VARCHAR)")
@@ -290,7 +290,7 @@ def _not_found(connection: DuckDBPyConnection, asked: Asked, handshakes: tuple[s
 
 
 def _fate(
-    asked: Asked,
+    asked: Coverage,
     handshakes: tuple[str, ...],
     key: bytes,
     port: int,

@@ -9,7 +9,7 @@ from coordinator.reports import changes, comparing
 from coordinator.reports.comparing import CHANGES, Compared
 from coordinator.reports.sections import Sections, Turn, shown
 from lzr.analysis import asked as asking
-from lzr.analysis.asked import Asked
+from lzr.analysis.asked import Coverage
 from lzr.analysis.page.health import health
 from lzr.analysis.page.parts import Bars, Cell, Part, Report, Section, Table, Text, Tile, Tiles, many
 
@@ -26,7 +26,7 @@ def make(
     *,
     metadata: Mapping[str, Any] | None,
     metadata_name: str = "",
-    difference: tuple[Compared, Asked, str] | None = None,
+    difference: tuple[Compared, Coverage, str] | None = None,
     foot: str = "",
     turn: Turn = lambda what, share: None,
 ) -> Report:
@@ -62,7 +62,7 @@ def make(
     return Report(shown(name, 120), subtitle, sections.tiles(), kept, services, foot)
 
 
-def _since(connection: DuckDBPyConnection, compared: Compared, asked: Asked, older: str) -> Section:
+def _since(connection: DuckDBPyConnection, compared: Compared, asked: Coverage, older: str) -> Section:
     counts = compared.counts
     tiles = tuple(
         Tile(f"{counts[name]:,}", name, note, tone if counts[name] else "")

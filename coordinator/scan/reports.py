@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.processes.supervisor import Fault, Heard, Report, Spawned, Stats, Written
+from coordinator.processes.supervisor import Fault, Report, Spawned, Stats, SweepAnswers, Written
 from coordinator.scan.accounts import NotTheirs
 from coordinator.scan.parts import Parts
 from lzr.ipc import messages
@@ -37,10 +37,10 @@ class Reports:
 
     def take(self, now: float, *, others_ready: bool) -> None:
         """Take what was reported. others_ready: the fork server, or a child's output, may be readable."""
-        heard: list[tuple[str, messages.Heard]] = []
+        heard: list[tuple[str, messages.SweepAnswers]] = []
         try:
             for report in self._supervisor.reports(others_ready=others_ready):
-                if isinstance(report, Heard):
+                if isinstance(report, SweepAnswers):
                     heard.append((report.name, report.message))
                     if sum(len(each.rows) for _, each in heard) > _TOGETHER:
                         self._hear(heard, now)
@@ -51,7 +51,7 @@ class Reports:
         finally:
             self._hear(heard, now)
 
-    def _hear(self, heard: list[tuple[str, messages.Heard]], now: float) -> None:
+    def _hear(self, heard: list[tuple[str, messages.SweepAnswers]], now: float) -> None:
         """Take the answers of several reports together: many cost little more than a few."""
         if not heard:
             return

@@ -194,7 +194,7 @@ class Sweeping:
 
     # --- hearing -------------------------------------------------------------------------------------------
 
-    def hear(self, reports: Sequence[tuple[str, messages.Heard]], now: float) -> None:
+    def hear(self, reports: Sequence[tuple[str, messages.SweepAnswers]], now: float) -> None:
         """Take reports, each with the name of its worker: pairs that answered, and stretches whose SYNs have
         left.
         """

@@ -43,7 +43,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Coverage:
     """everything: the newer scan asked whatever the older one did. parts: what was asked, by address.
 
     why: a sentence on why no more is known; "" if there is nothing to add. unsent: the newer scan has records
@@ -122,17 +122,17 @@ def known(
     *,
     records: int = 0,
     held: int | None = None,
-) -> Asked:
+) -> Coverage:
     """What is known of the newer scan.
 
     old: metadata of the older one; both metadata as `check` returns them. records: how many the older file
     holds; held: how many the newer one does, where that was counted.
     """
     if new is None:
-        return Asked(why="there is no metadata of the new scan")
+        return Coverage(why="there is no metadata of the new scan")
     reasons = section(new, "reasons")
     options = section(new, "options")
-    known = Asked(
+    known = Coverage(
         unsent=bool(reasons.get("send_refused")),
         handshakes=names(new),
         silent_recorded=not options.get("only_data_record"),

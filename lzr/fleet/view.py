@@ -65,7 +65,7 @@ class OfScan(Protocol):
     def warnings(self) -> Sequence[str]: ...
 
 
-class State:
+class BoxState:
     """How a box is. A plain string, so that it prints as it is."""
 
     UNKNOWN = "never heard of"
@@ -80,18 +80,18 @@ class State:
     RUNNING = "running"
 
 
-BAD = frozenset((State.UNKNOWN, State.LOST, State.FAILED))
+BAD = frozenset((BoxState.UNKNOWN, BoxState.LOST, BoxState.FAILED))
 """Shown in red."""
-ENDED = frozenset((State.DONE, State.INTERRUPTED, State.FAILED, State.IDLE))
+ENDED = frozenset((BoxState.DONE, BoxState.INTERRUPTED, BoxState.FAILED, BoxState.IDLE))
 
 
 @dataclass(frozen=True)
-class Heard:
+class LastReport:
     """What a box reported last.
 
-    at: when. figures: of its scan, if one runs or its last figures are known. state: of `State`, if no scan
-    runs; "" if one does. sentence: how it ended, or why nothing is heard. lease: how many
-    seconds it may still scan from then on without its controller; None: for good.
+    at: when. figures: of its scan, if one runs or its last figures are known. state: of `BoxState`, if no
+    scan runs; "" if one does. sentence: how it ended, or why nothing is heard. lease: how many seconds it may
+    still scan from then on without its controller; None: for good.
     """
 
     at: float | None = None
@@ -170,32 +170,33 @@ class OfRun(Protocol):
 def view(
     name: str,
     runs: Iterable[OfRun],
-    heard: Mapping[str, Heard],
+    heard: Mapping[str, LastReport],
     now: float,
     warnings: Sequence[str] = (),
 ) -> FleetView:
     """name: of the plan. runs: those that have shards, in the plan's order of boxes; a box may have several.
 
-    heard: by the name of the box. now: on the clock of `Heard.at`. warnings: of no box, to be shown first.
+    heard: by the name of the box. now: on the clock of `LastReport.at`. warnings: of no box, to be shown
+    first.
     """
     boxes: dict[str, list[OfRun]] = {}
     for run in runs:
         boxes.setdefault(run.box, []).append(run)
     for box in heard:
         boxes.setdefault(box, [])
-    rows = tuple(_row(box, held, heard.get(box, Heard()), now) for box, held in boxes.items())
+    rows = tuple(_row(box, held, heard.get(box, LastReport()), now) for box, held in boxes.items())
     said = [*warnings]
     said += [
         f"{row.name}: {'not heard of' if row.age is not None else 'never heard of'}"
         f"{f' for {row.age:.0f} s' if row.age is not None else ''}{_after(row.sentence)}"
         for row in rows
-        if row.state in (State.LOST, State.UNKNOWN)
+        if row.state in (BoxState.LOST, BoxState.UNKNOWN)
     ]
-    said += [f"{row.name}: {row.sentence}" for row in rows if row.state == State.FAILED and row.sentence]
+    said += [f"{row.name}: {row.sentence}" for row in rows if row.state == BoxState.FAILED and row.sentence]
     for box in boxes:
-        figures = heard.get(box, Heard()).figures
+        figures = heard.get(box, LastReport()).figures
         said += [f"{box}: {text}" for text in (figures.warnings if figures is not None else ())]
-    blind = tuple(row.name for row in rows if row.state in (State.LOST, State.UNKNOWN))
+    blind = tuple(row.name for row in rows if row.state in (BoxState.LOST, BoxState.UNKNOWN))
     return FleetView(name, rows, _totals(rows), tuple(said[:MOST_WARNINGS]), blind)
 
 
@@ -203,7 +204,7 @@ def _after(sentence: str) -> str:
     return f" ({sentence})" if sentence else ""
 
 
-def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
+def _row(box: str, runs: Sequence[OfRun], heard: LastReport, now: float) -> Row:
     age = None if heard.at is None else max(0.0, now - heard.at)
     s = heard.figures
     lost = age is None or age > LOST
@@ -212,9 +213,9 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
     lease = None if heard.lease is None or age is None else max(0.0, heard.lease - age)
     generation = max((run.generation for run in runs), default=0)
     if s is None:
-        share = 1.0 if state == State.DONE else None
+        share = 1.0 if state == BoxState.DONE else None
         return Row(box, state, heard.at, age, generation, shards, heard.sentence, share=share, lease=lease)
-    moving = not lost and state not in ENDED and state != State.STARTING
+    moving = not lost and state not in ENDED and state != BoxState.STARTING
     return Row(
         box,
         state,
@@ -234,28 +235,28 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
         drops=s.drops,
         identified=s.identified,
         hits=s.outcomes.get("data", 0) + s.outcomes.get("sa_only", 0),
-        share=1.0 if state == State.DONE else s.share,
+        share=1.0 if state == BoxState.DONE else s.share,
         eta=s.eta if moving else None,
         lease=lease,
     )
 
 
-def _state(heard: Heard, lost: bool) -> str:
+def _state(heard: LastReport, lost: bool) -> str:
     if lost:
         # How it ended stays true, whether or not it is still heard of.
-        if heard.state == State.DONE:
+        if heard.state == BoxState.DONE:
             return heard.state
-        return State.UNKNOWN if heard.at is None else State.LOST
+        return BoxState.UNKNOWN if heard.at is None else BoxState.LOST
     if heard.state:
         return heard.state
     figures = heard.figures
     if figures is None:
-        return State.IDLE
+        return BoxState.IDLE
     if figures.paused:
-        return State.PAUSED
+        return BoxState.PAUSED
     if figures.draining:
-        return State.ENDING
-    return State.RUNNING
+        return BoxState.ENDING
+    return BoxState.RUNNING
 
 
 def _totals(rows: Sequence[Row]) -> Row:

@@ -17,7 +17,7 @@ from lzr.flow.columns import Rows, Slots
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import TIMEOUT, Timers
-from lzr.rows import ASKED, State, pick, put
+from lzr.rows import ASKED, FlowState, pick, put
 from lzr.siphash import siphash
 from lzr.sourceports import DEFAULT_PORTS
 
@@ -69,7 +69,7 @@ class FirewallProbes:
         number += probes["line"] * np.uint64(256)
         offset = siphash(config.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
-        probes["state"] = State.PROBE
+        probes["state"] = FlowState.PROBE
         slots = store.allocate(len(probes))
         self._fit()
         self._parent[slots] = np.repeat(parents, config.haf)
@@ -98,14 +98,14 @@ class FirewallProbes:
         self.drop(slots)
         self._hosts.count(probes)
         # The row may have ended and belong to another flow by now.
-        alive = (parents >= 0) & (rows["state"][parents] != State.FREE)
+        alive = (parents >= 0) & (rows["state"][parents] != FlowState.FREE)
         alive &= (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
         parents = parents[alive]
         np.add.at(self._hits, parents, 1)
         parents = np.unique(parents)
         # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
         # a slow server may still answer, so the verdict waits for the flow's own time-out.
-        waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
+        waiting = np.isin(rows["state"][parents], (FlowState.SYN_SENT, FlowState.DELAYED))
         return np.asarray(parents[self.are_firewalls(parents) & waiting], np.int32)
 
     def are_firewalls(self, slots: Slots) -> NDArray[np.bool_]:
@@ -129,12 +129,14 @@ class FirewallProbes:
         move."""
         if not self.wanted:
             return np.empty(0, ASKED)
-        probing = self._store.rows["state"][slots] == State.PROBE
+        probing = self._store.rows["state"][slots] == FlowState.PROBE
         moving = slots[probing | self._asked[slots]]
         found = np.empty(len(moving), ASKED)
         by_others = np.minimum(self._hosts.hits(pick(self._store.rows, moving)), 255)
         found["place"], found["hits"] = place[moving], np.maximum(self._hits[moving], by_others)
-        parents = np.where(self._store.rows["state"][moving] == State.PROBE, self._parent[moving], _NO_PARENT)
+        parents = np.where(
+            self._store.rows["state"][moving] == FlowState.PROBE, self._parent[moving], _NO_PARENT
+        )
         found["parent"] = np.where(parents == _NO_PARENT, _NO_PARENT, place[parents])
         return found
 

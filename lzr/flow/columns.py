@@ -31,11 +31,11 @@ from lzr.rows import (
     RST,
     SYN,
     Doubt,
+    FlowState,
     Kind,
     Number,
     Opening,
     Reason,
-    State,
     Trigger,
 )
 from lzr.secrets import Secrets
@@ -96,7 +96,7 @@ def step(
     met, seen, flows = met[live], seen[live], flows[live]
     alive = is_fresh(flows) & (actions < _STAY)
     note_ages(ages, flows["ts"][alive], seen["ts"][alive])
-    before = flows["state"] != State.SETTLING  # a record tells of the segment that brought the first data
+    before = flows["state"] != FlowState.SETTLING  # a record tells of the segment that brought the first data
     for name in _NOTED:
         rows[name][met[before]] = seen[name][before]
     advanced = (seen["flags"] & ACK != 0) & (seen["ack"] != flows["una"])
@@ -118,7 +118,7 @@ def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
 def is_fresh(flows: Rows) -> NDArray[np.bool_]:
     """(n,) bool: which of these FLOW rows wait for the first packet from the peer on their connection."""
     states = flows["state"]
-    waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
+    waiting = (states == FlowState.DATA_SENT) | (states == FlowState.SYN_SENT)
     return np.asarray(waiting & (flows["counter"] == 0), np.bool_)
 
 
@@ -144,7 +144,7 @@ def due(
 
     slots, generations: of the timers; one counts if its flow still has that generation.
     """
-    live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
+    live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != FlowState.FREE)]
     return live, TRANSITIONS[rows["state"][live], trigger], count_fresh(rows[live])
 
 
@@ -191,7 +191,7 @@ def open_rows(
     flows["una"] = flows["nxt"] = una
     flows["rcv"] = targets["seq"] + np.uint32(1)
     flows["flags"] = np.where(ours, 0, SYN | ACK)
-    flows["state"] = np.where(ours, State.SYN_SENT, State.DATA_SENT)
+    flows["state"] = np.where(ours, FlowState.SYN_SENT, FlowState.DATA_SENT)
     flows["doubt"] = np.where(targets["syn"] == Opening.DOUBTFUL, Doubt.HALF_OPEN, Doubt.NONE)
     flows["generation"] = rows["generation"][slots]
     rows[slots[added]] = flows[added]
@@ -246,7 +246,7 @@ def send(
     for name in _TUPLE:
         frames[name] = flows[name]
     if number == Number.CLOSE:
-        frames["seq"] = np.where(flows["state"] == State.DATA_SENT, flows["una"], flows["nxt"])
+        frames["seq"] = np.where(flows["state"] == FlowState.DATA_SENT, flows["una"], flows["nxt"])
     elif number == Number.ISN:
         frames["seq"] = flows["una"] - np.uint32(1)
     else:
@@ -264,7 +264,7 @@ def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
     """
     if reason not in (Reason.ZERO_WINDOW, Reason.DATA, Reason.SA_ONLY):
         states = rows["state"][slots]
-        slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
+        slots = slots[(states != FlowState.SYN_SENT) & (states != FlowState.DELAYED)]
     # A FIN says what the peer had of ours.
     number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
     return send(rows, slots, number, RST | ACK, secrets)[0]
@@ -295,7 +295,7 @@ def finish(
     else:
         frames = close(rows, slots, reason, secrets)
     index.remove(rows["key"][slots])
-    bump(rows, slots, State.FREE)
+    bump(rows, slots, FlowState.FREE)
     return frames, outcomes
 
 
@@ -351,14 +351,14 @@ def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final:
     return outcome
 
 
-def _native_bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
+def _native_bump(rows: Rows, slots: Slots, state: FlowState | None = None) -> Numbers:
     generations = np.empty(len(slots), np.uint32)
     NATIVE.bump(rows, slots, _KEEP if state is None else int(state), generations)
     return generations
 
 
 @in_c(_native_bump)
-def bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
+def bump(rows: Rows, slots: Slots, state: FlowState | None = None) -> Numbers:
     """Give each flow its next generation, (n,) uint32, which voids its timer. Sets the state if one is
     given.
     """

@@ -17,7 +17,7 @@ from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import DELAY, RETRANSMIT, TIMEOUT, Timers
-from lzr.rows import ACK, PSH, Doubt, Number, Reason, State, pick
+from lzr.rows import ACK, PSH, Doubt, FlowState, Number, Reason, pick
 
 _PROMPT = 900
 """A SYN-ACK within so many ms is not a repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)."""
@@ -54,7 +54,7 @@ class Connections:
 
     def send_syn(self, slots: Slots, now: int) -> None:
         """Open connections of our own."""
-        self._store.rows["state"][slots] = State.SYN_SENT
+        self._store.rows["state"][slots] = FlowState.SYN_SENT
         if self._config.retransmit_number > 1:
             self._store.rows["syn_ms"][slots] = _milliseconds(now)
         self._output.send_syn(slots)
@@ -64,7 +64,7 @@ class Connections:
     def accept(self, slots: Slots, segments: Rows, now: int) -> None:
         """Take SYN-ACKs that answer our SYNs: complete the connections, and send the probes."""
         self._store.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
-        self._store.rows["state"][slots] = State.DATA_SENT
+        self._store.rows["state"][slots] = FlowState.DATA_SENT
         if self._config.retransmit_number > 1:
             waited = _milliseconds(now) - self._store.rows["syn_ms"][slots]
             self._store.rows["measured"][slots] = (waited < _PROMPT) & (
@@ -99,7 +99,7 @@ class Connections:
 
     def note_ack(self, slots: Slots, now: int) -> None:
         """The peer has acknowledged a probe and sent no data: wait for data, and probe for a firewall."""
-        self._store.rows["state"][slots] = State.ACKED
+        self._store.rows["state"][slots] = FlowState.ACKED
         self._timers.arm_retransmit(slots, now)
         self._firewall_probes.ask(slots, now)
 
@@ -161,7 +161,7 @@ class Connections:
         if len(self._config.probes) == 1:
             self.finish(slots, reason, now)
             return
-        first_syn = (rows["state"][slots] == State.SYN_SENT) & self._store.at_first(slots)
+        first_syn = (rows["state"][slots] == FlowState.SYN_SENT) & self._store.at_first(slots)
         more = self._store.has_another(slots) & ~first_syn
         if not more.all():
             self.finish(slots[~more], reason, now)
@@ -249,7 +249,7 @@ class Connections:
         slots = self._reconnect(slots, now)
         self._firewall_probes.ask(slots, now)  # may grow the table
         if self._config.probe_delay > 0:
-            self._store.rows["state"][slots] = State.DELAYED
+            self._store.rows["state"][slots] = FlowState.DELAYED
             self._timers.arm(DELAY, slots, now)
         else:
             self.send_syn(slots, now)
@@ -268,7 +268,7 @@ class Connections:
         chosen = self._store.choose_ports(flows, slots, self._store.shards(flows), number, _PORT)
         if not chosen.all():
             lost = slots[~chosen]
-            rows["state"][lost] = State.SYN_SENT  # what is awaited from now on
+            rows["state"][lost] = FlowState.SYN_SENT  # what is awaited from now on
             self.finish(lost, Reason.NO_SYN_ACK, now)
             flows, slots, number = flows[chosen], slots[chosen], number[chosen]
         self._store.index.remove(rows["key"][slots])

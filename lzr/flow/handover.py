@@ -17,7 +17,7 @@ from lzr.flow.ackfirewall import FirewallProbes
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers
-from lzr.rows import HELD, TIMER, State, copied, join, pick, put
+from lzr.rows import HELD, TIMER, FlowState, copied, join, pick, put
 
 Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
@@ -104,7 +104,7 @@ def extract(
     asked = firewall_probes.extract(slots, place)
     held = {int(place[slot]): octets for slot, octets in reassembly.extract(slots.tolist()).items()}
     store.index.remove(flows["key"])
-    store.in_flight -= int(np.count_nonzero(flows["state"] != State.PROBE))
+    store.in_flight -= int(np.count_nonzero(flows["state"] != FlowState.PROBE))
     store.give_back(slots)
     store.end_of_call()
     return ShardFlows.pack(flows, armed, asked, held)
@@ -126,7 +126,7 @@ def adopt(
     flows["generation"] = base
     put(store.rows, slots, flows)
     store.index.insert(flows["key"], slots)
-    store.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
+    store.in_flight += int(np.count_nonzero(flows["state"] != FlowState.PROBE))
     for number, (_, queue) in enumerate(timers.queues()):
         queue.merge(
             (due, slots[armed], generations + shift[armed])

@@ -16,7 +16,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from lzr.rows import State, Trigger
+from lzr.rows import FlowState, Trigger
 
 
 class Action(IntEnum):
@@ -42,16 +42,16 @@ class Action(IntEnum):
     REPEAT = 17
 
 
-_TABLE: dict[State, dict[Trigger, Action]] = {
-    State.DELAYED: {Trigger.DELAY_OVER: Action.OPEN},
-    State.SYN_SENT: {
+_TABLE: dict[FlowState, dict[Trigger, Action]] = {
+    FlowState.DELAYED: {Trigger.DELAY_OVER: Action.OPEN},
+    FlowState.SYN_SENT: {
         Trigger.SYN_ACK: Action.SEND_PROBE_DATA,
         Trigger.ZERO_WINDOW: Action.REFUSE_WINDOW,
         Trigger.RST: Action.GIVE_UP_REFUSED,
         Trigger.RETRANSMIT_DUE: Action.RETRANSMIT_SYN,
         Trigger.TIMED_OUT: Action.GIVE_UP_SYN,
     },
-    State.DATA_SENT: {
+    FlowState.DATA_SENT: {
         Trigger.SYN_ACK_AGAIN: Action.REPEAT,
         Trigger.ACK: Action.NOTE_ACK,
         Trigger.DATA: Action.TAKE_DATA,
@@ -61,21 +61,21 @@ _TABLE: dict[State, dict[Trigger, Action]] = {
         Trigger.RETRANSMIT_DUE: Action.RETRANSMIT,
         Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
     },
-    State.ACKED: {
+    FlowState.ACKED: {
         Trigger.DATA: Action.TAKE_DATA,
         Trigger.EARLY_DATA: Action.KEEP_EARLY,
         Trigger.FIN: Action.GIVE_UP_FIN,
         Trigger.RST: Action.GIVE_UP_RST,
         Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
     },
-    State.SETTLING: {
+    FlowState.SETTLING: {
         Trigger.DATA: Action.TAKE_DATA,
         Trigger.EARLY_DATA: Action.KEEP_EARLY,
         Trigger.FIN: Action.FINISH_DATA,
         Trigger.RST: Action.FINISH_DATA,
         Trigger.SETTLED: Action.FINISH_DATA,
     },
-    State.PROBE: {
+    FlowState.PROBE: {
         Trigger.SYN_ACK: Action.COUNT_PROBE,
         Trigger.ZERO_WINDOW: Action.COUNT_PROBE,
         Trigger.RST: Action.DROP_PROBE,
@@ -83,29 +83,29 @@ _TABLE: dict[State, dict[Trigger, Action]] = {
     },
 }
 
-TRANSITIONS = np.zeros((len(State), len(Trigger)), np.uint8)
+TRANSITIONS = np.zeros((len(FlowState), len(Trigger)), np.uint8)
 """(states, triggers) uint8 of Action."""
 for _state, _triggers in _TABLE.items():
     for _trigger, _action in _triggers.items():
         TRANSITIONS[_state, _trigger] = _action
 TRANSITIONS.flags.writeable = False
 
-LEADS_TO: dict[Action, tuple[State, ...]] = {
-    Action.COUNT_PROBE: (State.FREE,),
-    Action.DROP_PROBE: (State.FREE,),
-    Action.SEND_PROBE_DATA: (State.DATA_SENT, State.FREE),
-    Action.REFUSE_WINDOW: (State.FREE,),
-    Action.NOTE_ACK: (State.ACKED,),
-    Action.TAKE_DATA: (State.SETTLING, State.FREE, State.SYN_SENT, State.DELAYED),
-    Action.GIVE_UP_FIN: (State.SYN_SENT, State.DELAYED, State.FREE),
-    Action.GIVE_UP_RST: (State.SYN_SENT, State.DELAYED, State.FREE),
-    Action.GIVE_UP_SILENT: (State.SYN_SENT, State.DELAYED, State.FREE),
-    Action.GIVE_UP_SYN: (State.SYN_SENT, State.DELAYED, State.FREE),
-    Action.GIVE_UP_REFUSED: (State.SYN_SENT, State.DELAYED, State.FREE),
-    Action.FINISH_DATA: (State.FREE, State.SYN_SENT, State.DELAYED),
-    Action.RETRANSMIT: (State.DATA_SENT,),
-    Action.RETRANSMIT_SYN: (State.SYN_SENT,),
-    Action.OPEN: (State.SYN_SENT,),
+LEADS_TO: dict[Action, tuple[FlowState, ...]] = {
+    Action.COUNT_PROBE: (FlowState.FREE,),
+    Action.DROP_PROBE: (FlowState.FREE,),
+    Action.SEND_PROBE_DATA: (FlowState.DATA_SENT, FlowState.FREE),
+    Action.REFUSE_WINDOW: (FlowState.FREE,),
+    Action.NOTE_ACK: (FlowState.ACKED,),
+    Action.TAKE_DATA: (FlowState.SETTLING, FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
+    Action.GIVE_UP_FIN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    Action.GIVE_UP_RST: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    Action.GIVE_UP_SILENT: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    Action.GIVE_UP_SYN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    Action.GIVE_UP_REFUSED: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    Action.FINISH_DATA: (FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
+    Action.RETRANSMIT: (FlowState.DATA_SENT,),
+    Action.RETRANSMIT_SYN: (FlowState.SYN_SENT,),
+    Action.OPEN: (FlowState.SYN_SENT,),
     Action.KEEP_EARLY: (),
     Action.REPEAT: (),
 }
@@ -116,13 +116,13 @@ one, else the end. Where no handshake was asked for, the SYN-ACK is the end."""
 def diagram() -> str:
     """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
     lines = ["stateDiagram-v2", "    [*] --> DATA_SENT: ZMap line", "    [*] --> SYN_SENT: list line"]
-    edges: dict[tuple[State, State], list[str]] = {}
-    for state in State:
+    edges: dict[tuple[FlowState, FlowState], list[str]] = {}
+    for state in FlowState:
         for trigger in Trigger:
             action = Action(int(TRANSITIONS[state, trigger]))
             for after in LEADS_TO.get(action, ()):
                 edges.setdefault((state, after), []).append(trigger.name)
     for (before, after), triggers in edges.items():
-        target = "[*]" if after is State.FREE else after.name
+        target = "[*]" if after is FlowState.FREE else after.name
         lines.append(f"    {before.name} --> {target}: {', '.join(dict.fromkeys(triggers))}")
     return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import SETTLE, Timers
 from lzr.protocols import _firstreply
-from lzr.rows import ACK, FIN, Number, Reason, State
+from lzr.rows import ACK, FIN, FlowState, Number, Reason
 
 Mask = NDArray[np.bool_]
 
@@ -85,7 +85,7 @@ class Replies:
         waiting = slots[~complete]
         if len(waiting):
             self._output.send(waiting, Number.NXT, ACK)
-            self._store.rows["state"][waiting] = State.SETTLING
+            self._store.rows["state"][waiting] = FlowState.SETTLING
             self._timers.arm(SETTLE, waiting, now)
 
     def keep_early(self, slots: Slots, segments: Rows, buffer: memoryview) -> None:

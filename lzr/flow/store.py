@@ -15,7 +15,7 @@ from lzr.flow.columns import Rows, Slots
 from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex, make_index
 from lzr.packet.sharding import flow_key, shard_of
-from lzr.rows import FLOW, NO_PROBE, State, pick
+from lzr.rows import FLOW, NO_PROBE, FlowState, pick
 from lzr.siphash import siphash
 
 Mask = NDArray[np.bool_]
@@ -74,7 +74,7 @@ class FlowStore:
     def release(self, slots: Slots) -> None:
         """End these flows: remove them from the index; their rows are free from the end of the call."""
         self.index.remove(self.rows["key"][slots])
-        columns.bump(self.rows, slots, State.FREE)
+        columns.bump(self.rows, slots, FlowState.FREE)
         self.note_released(slots)
 
     def note_released(self, slots: Slots) -> None:
@@ -86,7 +86,7 @@ class FlowStore:
         """Free rows that are not in the index and hold no flow in flight: a duplicate, a probe, a flow that
         has moved.
         """
-        columns.bump(self.rows, slots, State.FREE)
+        columns.bump(self.rows, slots, FlowState.FREE)
         self._released.append(slots)
 
     def end_of_call(self) -> None:
@@ -128,7 +128,7 @@ class FlowStore:
 
     def in_shard(self, shard: int) -> Slots:
         """The rows in use whose 4-tuple hashes to `shard`, probes included."""
-        slots = np.flatnonzero(self.rows["state"] != State.FREE).astype(np.int32)
+        slots = np.flatnonzero(self.rows["state"] != FlowState.FREE).astype(np.int32)
         found: Slots = slots[self.shards(pick(self.rows, slots)) == shard]
         return found
 

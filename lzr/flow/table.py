@@ -45,7 +45,7 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
-from lzr.rows import Kind, Reason, State, pick
+from lzr.rows import FlowState, Kind, Reason, pick
 from lzr.targets.blocklist import Blocklist
 
 _NONE = np.empty(0, np.int32)
@@ -263,7 +263,7 @@ class FlowTable:
             rows[one], rows[other] = frames[other], frames[one]
         slots = np.unique(self.index.find(flow_key(rows, self.config.secrets.index)))
         slots = slots[slots >= 0].astype(np.int32)
-        asking = self.rows["state"][slots] == State.PROBE
+        asking = self.rows["state"][slots] == FlowState.PROBE
         self.firewall_probes.drop(slots[asking])
         slots = slots[~asking]
         self.connections.forget_fresh(slots)
@@ -274,13 +274,13 @@ class FlowTable:
         """End the flows of hosts that may no longer be contacted: with the part of a reply that has come,
         else with the reason BLOCKED. Frames that were already taken have to be held back by the caller.
         """
-        slots = np.flatnonzero(self.rows["state"] != State.FREE).astype(np.int32)
+        slots = np.flatnonzero(self.rows["state"] != FlowState.FREE).astype(np.int32)
         rows = pick(self.rows, slots)
         slots = slots[~policy.allowed(rows["peer_hi"], rows["peer_lo"])]
         states = self.rows["state"][slots]
-        self.firewall_probes.drop(slots[states == State.PROBE])
-        self.replies.finish_parts(slots[states == State.SETTLING], self._now)
-        slots = slots[(states != State.PROBE) & (states != State.SETTLING)]
+        self.firewall_probes.drop(slots[states == FlowState.PROBE])
+        self.replies.finish_parts(slots[states == FlowState.SETTLING], self._now)
+        slots = slots[(states != FlowState.PROBE) & (states != FlowState.SETTLING)]
         self.connections.forget_fresh(slots)
         recorded = self.rows["kept"][slots] != 0  # another handshake's data is their record
         self.connections.finish(slots[recorded], Reason.SILENT, self._now)
@@ -300,7 +300,7 @@ class FlowTable:
                 continue
             chosen = (actions == action).nonzero()[0]
             if present[0] <= _COUNT_PROBE:  # a verdict on the firewall may have ended the flow
-                chosen = chosen[self.rows["state"][slots[chosen]] != State.FREE]
+                chosen = chosen[self.rows["state"][slots[chosen]] != FlowState.FREE]
             if len(chosen):
                 theirs = None if segments is None else pick(segments, chosen)
                 self._actions[action](slots[chosen], theirs)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lzr.flow import columns
 from lzr.flow.config import RTO, RTO_UNMEASURED
 from lzr.flow.store import FlowStore
-from lzr.rows import State, Trigger, pick
+from lzr.rows import FlowState, Trigger, pick
 
 Slots = NDArray[np.int32]
 Generations = NDArray[np.uint32]
@@ -135,7 +135,7 @@ class Timers:
         config, rows = self._store.config, self._store.rows
         number = max(1, config.retransmit_number) if config.push_data_only else config.retransmit_number
         states = rows["state"][slots]
-        again = (states != State.ACKED) & (rows["counter"][slots] < number)
+        again = (states != FlowState.ACKED) & (rows["counter"][slots] < number)
         if again.all():
             self.arm(RETRANSMIT, slots, now)
             return
@@ -143,8 +143,8 @@ class Timers:
             self.arm(RETRANSMIT, slots[again], now)
         last = slots[~again]
         states = states[~again]
-        first_syn = (states == State.SYN_SENT) & self._store.at_first(last)
-        acked = states == State.ACKED
+        first_syn = (states == FlowState.SYN_SENT) & self._store.at_first(last)
+        acked = states == FlowState.ACKED
         waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
         if config.retransmit_number > 1:
             unmeasured = acked & self._unmeasured(last)
@@ -188,7 +188,7 @@ class Timers:
             return 0, 0
         rows, count, until = self._store.rows, 0, 0
         for due, slots, generations in self._queues[COOLDOWN].entries():
-            alive = (rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)
+            alive = (rows["generation"][slots] == generations) & (rows["state"][slots] != FlowState.FREE)
             if alive.any():
                 count, until = count + int(np.count_nonzero(alive)), due
         return count, until

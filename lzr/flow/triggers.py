@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.layout import REPEATED, WINDOW
-from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason, State, Trigger
+from lzr.rows import ACK, FIN, RST, SYN, Expected, FlowState, Reason, Trigger
 
 Rows = NDArray[Any]
 
@@ -24,7 +24,7 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     ahead = flows["rcv"] - segments["seq"]  # mod 2^32: bytes of this segment that we have already
     beyond = -ahead.astype(np.int64) & 0xFFFFFFFF  # bytes between what we have and this segment
     length = segments["data_len"]
-    opening = (flows["state"] == State.SYN_SENT) | (flows["state"] == State.PROBE)
+    opening = (flows["state"] == FlowState.SYN_SENT) | (flows["state"] == FlowState.PROBE)
     triggers = np.zeros(len(flows), np.uint8)
     plain = ~opening & ~syn & ~rst & ack_ok
     data = plain & (ahead < length)
@@ -53,11 +53,11 @@ def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
         return np.zeros(len(flows), np.uint8)
     if reason == Reason.DATA:
         return np.full(len(flows), Expected.DATA, np.uint8)
-    by_state = np.zeros(len(State), np.uint8)
-    by_state[[State.SYN_SENT, State.DELAYED]] = Expected.SYN_ACK
-    by_state[[State.ACKED, State.SETTLING]] = Expected.DATA
+    by_state = np.zeros(len(FlowState), np.uint8)
+    by_state[[FlowState.SYN_SENT, FlowState.DELAYED]] = Expected.SYN_ACK
+    by_state[[FlowState.ACKED, FlowState.SETTLING]] = Expected.DATA
     expected = by_state[flows["state"]]
-    sent = flows["state"] == State.DATA_SENT
+    sent = flows["state"] == FlowState.DATA_SENT
     nothing_sent = flows["nxt"] == flows["una"]
     expected[sent] = np.where(nothing_sent[sent], Expected.DATA, Expected.ACK)
     return np.asarray(expected, np.uint8)

@@ -17,7 +17,7 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
 | Blocked | coordinator → flow worker (orders): networks that may not be contacted | ranges of addresses |
-| Heard | flow worker → coordinator (reports): answers to a sweep, stretches sent | TARGET, verdicts |
+| SweepAnswers | flow worker → coordinator (reports): answers to a sweep, stretches sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
@@ -52,7 +52,7 @@ from lzr.ipc.schema import (
     require,
 )
 from lzr.packet.ways import WayKind
-from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
+from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, FlowState, Reason
 from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import RANGE
 
@@ -119,7 +119,7 @@ class Blocked(Message, frozen=True):
 _REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 
-class Heard(Message, frozen=True):
+class SweepAnswers(Message, frozen=True):
     """Answers to a sweep's SYNs, a row for each pair, with its `lzr.sweep.scheduler.Verdict`. sent: numbers
     of stretches whose SYNs have all left.
     """
@@ -215,7 +215,9 @@ class _ShardFlows(Message, frozen=True):
         """Check the range of states and places, which the worker that adopts the shard uses as indices."""
         count = len(self.flows)
         states = self.flows["state"]
-        require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
+        require(
+            not count or 0 < states.min() <= states.max() < len(FlowState), "flows of a state that is none"
+        )
         for rows in (self.timers, self.held, self.asked):
             places = rows["place"]
             require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
@@ -386,7 +388,7 @@ FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Blocked, Stop)
 COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
-    "flow": (Ready, Adopted, Released, Heard, FlowStats, Fault),
+    "flow": (Ready, Adopted, Released, SweepAnswers, FlowStats, Fault),
     "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
 }
 """By role, the kinds of report that such a process may send."""

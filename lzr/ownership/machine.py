@@ -16,7 +16,7 @@ from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 from lzr.ownership.respawnlimit import MOST, RespawnLimit
 from lzr.ownership.shards import Shards
 from lzr.ownership.succession import Succession
-from lzr.ownership.table import State
+from lzr.ownership.table import ShardState
 
 
 class Machine:
@@ -44,7 +44,7 @@ class Machine:
             orders += self.shards.balance(now)
             orders += self._dismiss()
             orders += self.succession.assign()
-        self.moving = any(shard.state is State.RELEASING for shard in self.shards.all)
+        self.moving = any(shard.state is ShardState.RELEASING for shard in self.shards.all)
         return orders
 
     def _happened(self, event: Event, now: float) -> Iterator[Order]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lzr.ownership.orders import Adopt, Order, Release, ShardClosed, ShardOpened, TryAgain
 from lzr.ownership.processes import FLOW, Process, Processes
-from lzr.ownership.table import TABLE, Action, State, Trigger
+from lzr.ownership.table import TABLE, Action, ShardState, Trigger
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Shard:
     """
 
     number: int
-    state: State = State.ASSIGNED
+    state: ShardState = ShardState.ASSIGNED
     owner: str = ""
     fences: set[int] = field(default_factory=set)
     next_index: int = 0
@@ -114,7 +114,7 @@ class Shards:
         """
         action, after = TABLE[shard.state, trigger]
         before, shard.state = shard.state, after
-        if before is State.OPEN:
+        if before is ShardState.OPEN:
             yield ShardClosed(shard.number)
         match action:
             case Action.ADOPT:
@@ -165,12 +165,12 @@ class Shards:
         share, over = divmod(len(self), len(ready))  # so many each, and one more for so many of them
         to_move = []
         for shard in self.all:
-            releasing = shard.state is State.RELEASING
+            releasing = shard.state is ShardState.RELEASING
             index = shard.next_index if releasing else places.get(shard.owner, -1)
             if index in load and load[index] < share + (over > 0):
                 over -= load[index] == share
                 load[index] += 1
-            elif shard.state is State.OPEN:
+            elif shard.state is ShardState.OPEN:
                 to_move.append(shard)
         for shard in to_move:
             index = min(load, key=lambda index: (load[index], index))

@@ -21,7 +21,7 @@ from lzr.ownership.orders import Fence, Link, Order, SendTo
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 
 
-class State(Enum):
+class CollectorState(Enum):
     """How far a collector is from taking results."""
 
     STARTING = auto()
@@ -49,14 +49,14 @@ class Action(Enum):
     LINK = auto()  # tell it to drop what it holds, and where to send
 
 
-TABLE: Mapping[tuple[State, Trigger], tuple[Action, State]] = MappingProxyType(
+TABLE: Mapping[tuple[CollectorState, Trigger], tuple[Action, CollectorState]] = MappingProxyType(
     {
-        (State.STARTING, Trigger.READY_TO_WRITE): (Action.FENCE, State.WRITING),
-        (State.STARTING, Trigger.READY): (Action.NOTHING, State.WAITING),
-        (State.WAITING, Trigger.WRITER): (Action.LINK, State.LINKING),
-        (State.LINKING, Trigger.LINKED): (Action.NOTHING, State.LINKED),
-        (State.LINKING, Trigger.WRITER_DIED): (Action.NOTHING, State.WAITING),
-        (State.LINKED, Trigger.WRITER_DIED): (Action.NOTHING, State.WAITING),
+        (CollectorState.STARTING, Trigger.READY_TO_WRITE): (Action.FENCE, CollectorState.WRITING),
+        (CollectorState.STARTING, Trigger.READY): (Action.NOTHING, CollectorState.WAITING),
+        (CollectorState.WAITING, Trigger.WRITER): (Action.LINK, CollectorState.LINKING),
+        (CollectorState.LINKING, Trigger.LINKED): (Action.NOTHING, CollectorState.LINKED),
+        (CollectorState.LINKING, Trigger.WRITER_DIED): (Action.NOTHING, CollectorState.WAITING),
+        (CollectorState.LINKED, Trigger.WRITER_DIED): (Action.NOTHING, CollectorState.WAITING),
     }
 )
 
@@ -66,7 +66,7 @@ class Succession:
 
     def __init__(self, processes: Processes) -> None:
         self.writer = ""
-        self.states: dict[str, State] = {}
+        self.states: dict[str, CollectorState] = {}
         self.dead: list[int] = []  # numbers of the flow workers that died
         self._processes = processes
         self._standing: set[int] = set()  # fences that the writer has confirmed
@@ -77,7 +77,7 @@ class Succession:
 
     def starts(self, collector: Process) -> None:
         """A collector is being started."""
-        self.states[collector.name] = State.STARTING
+        self.states[collector.name] = CollectorState.STARTING
         if collector.index == 0:
             self.writer = collector.name
 
@@ -94,7 +94,7 @@ class Succession:
 
     def linked(self, collector: Process, writer: str) -> Iterator[Order] | None:
         """None: the report is false, or too late because the writer has died since."""
-        linking = self.states.get(collector.name) is State.LINKING
+        linking = self.states.get(collector.name) is CollectorState.LINKING
         return self._step(collector.name, Trigger.LINKED) if linking and writer == self.writer else None
 
     def fenced(self, collector: Process, incarnation: int) -> bool:
@@ -133,18 +133,18 @@ class Succession:
     @property
     def writes(self) -> bool:
         """Whether a collector is writing now."""
-        return self.states.get(self.writer) is State.WRITING
+        return self.states.get(self.writer) is CollectorState.WRITING
 
     def assign(self) -> Iterator[Order]:
         """Spread the flow workers over the collectors that are wanted and linked; orders for those whose
         collector changes.
         """
-        if not self.writes or State.LINKING in self.states.values():
+        if not self.writes or CollectorState.LINKING in self.states.values():
             return
         if self._anew:
             self._anew = False
             self._collector_of.clear()
-        able = (State.WRITING, State.LINKED)
+        able = (CollectorState.WRITING, CollectorState.LINKED)
         collectors = [
             each.name for each in self._processes.those_wanted(COLLECT) if self.states[each.name] in able
         ]
@@ -177,5 +177,5 @@ def diagram() -> str:
     for (before, trigger), (action, after) in TABLE.items():
         does = "" if action is Action.NOTHING else f" / {action.name}"
         lines.append(f"    {before.name} --> {after.name}: {trigger.name}{does}")
-    lines += [f"    {state.name} --> [*]: died" for state in State]
+    lines += [f"    {state.name} --> [*]: died" for state in CollectorState]
     return "\n".join(lines) + "\n"

@@ -19,7 +19,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 
-class State(Enum):
+class ShardState(Enum):
     """Which worker a shard belongs to, and whether it may be fed."""
 
     ASSIGNED = auto()  # to a worker that has not started yet; the flows, if there are any, wait here
@@ -54,26 +54,26 @@ class Action(Enum):
     LOSE = auto()  # feed it no more; to the next worker, without them
 
 
-TABLE: Mapping[tuple[State, Trigger], tuple[Action, State]] = MappingProxyType(
+TABLE: Mapping[tuple[ShardState, Trigger], tuple[Action, ShardState]] = MappingProxyType(
     {
-        (State.ASSIGNED, Trigger.READY): (Action.ADOPT, State.ADOPTING),
+        (ShardState.ASSIGNED, Trigger.READY): (Action.ADOPT, ShardState.ADOPTING),
         # It was never told to adopt it, so it has no flows of it and nothing needs to be fenced.
-        (State.ASSIGNED, Trigger.DIED): (Action.PASS_ON, State.ASSIGNED),
-        (State.ADOPTING, Trigger.ADOPTED): (Action.OPEN_UP, State.OPEN),
-        (State.ADOPTING, Trigger.DIED): (Action.LOSE, State.LOST),
-        (State.OPEN, Trigger.MOVE): (Action.RELEASE, State.RELEASING),
-        (State.OPEN, Trigger.DIED): (Action.LOSE, State.LOST),
-        (State.RELEASING, Trigger.RELEASED): (Action.PASS_ON, State.ASSIGNED),
-        (State.RELEASING, Trigger.DIED): (Action.LOSE, State.LOST),
-        (State.LOST, Trigger.READY): (Action.ADOPT, State.LOST),
-        (State.LOST, Trigger.ADOPTED): (Action.NOTHING, State.TAKEN),
-        (State.LOST, Trigger.FENCED): (Action.NOTHING, State.FENCED),
-        (State.LOST, Trigger.DIED): (Action.LOSE, State.LOST),
-        (State.FENCED, Trigger.READY): (Action.ADOPT, State.FENCED),
-        (State.FENCED, Trigger.ADOPTED): (Action.TRY_AGAIN, State.OPEN),
-        (State.FENCED, Trigger.DIED): (Action.LOSE, State.LOST),
-        (State.TAKEN, Trigger.FENCED): (Action.TRY_AGAIN, State.OPEN),
-        (State.TAKEN, Trigger.DIED): (Action.LOSE, State.LOST),
+        (ShardState.ASSIGNED, Trigger.DIED): (Action.PASS_ON, ShardState.ASSIGNED),
+        (ShardState.ADOPTING, Trigger.ADOPTED): (Action.OPEN_UP, ShardState.OPEN),
+        (ShardState.ADOPTING, Trigger.DIED): (Action.LOSE, ShardState.LOST),
+        (ShardState.OPEN, Trigger.MOVE): (Action.RELEASE, ShardState.RELEASING),
+        (ShardState.OPEN, Trigger.DIED): (Action.LOSE, ShardState.LOST),
+        (ShardState.RELEASING, Trigger.RELEASED): (Action.PASS_ON, ShardState.ASSIGNED),
+        (ShardState.RELEASING, Trigger.DIED): (Action.LOSE, ShardState.LOST),
+        (ShardState.LOST, Trigger.READY): (Action.ADOPT, ShardState.LOST),
+        (ShardState.LOST, Trigger.ADOPTED): (Action.NOTHING, ShardState.TAKEN),
+        (ShardState.LOST, Trigger.FENCED): (Action.NOTHING, ShardState.FENCED),
+        (ShardState.LOST, Trigger.DIED): (Action.LOSE, ShardState.LOST),
+        (ShardState.FENCED, Trigger.READY): (Action.ADOPT, ShardState.FENCED),
+        (ShardState.FENCED, Trigger.ADOPTED): (Action.TRY_AGAIN, ShardState.OPEN),
+        (ShardState.FENCED, Trigger.DIED): (Action.LOSE, ShardState.LOST),
+        (ShardState.TAKEN, Trigger.FENCED): (Action.TRY_AGAIN, ShardState.OPEN),
+        (ShardState.TAKEN, Trigger.DIED): (Action.LOSE, ShardState.LOST),
     }
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.commands import export
-from coordinator.prediction.loop import State
+from coordinator.prediction.loop import LoopDirectory
 from lzr.errors import UsageError
 from tests import madescans
 
@@ -61,12 +61,12 @@ def test_what_is_made_under_sudo_is_the_callers(tmp_path: Path, monkeypatch: pyt
 
 def test_a_loop_keeps_what_it_knows_where_nobody_else_writes(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="others can write in it"):
-        State(str(shared))
+        LoopDirectory(str(shared))
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     os.chown(theirs, STRANGER, STRANGER)
     with pytest.raises(UsageError, match="belongs to somebody else"):
-        State(str(theirs))
+        LoopDirectory(str(theirs))
 
 
 def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("SUDO_GID", str(STRANGER))
     precious = tmp_path / "precious"
     precious.write_text("root's")
-    state = State(str(tmp_path / "state"))
+    state = LoopDirectory(str(tmp_path / "state"))
     assert (tmp_path / "state").stat().st_uid == STRANGER
     for name in ("round-0001.list.part", "round-0001.done.part", "round-0002.list"):
         planted(tmp_path / "state" / name, precious)

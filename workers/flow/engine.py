@@ -354,7 +354,7 @@ class Engine:
             self._window.note_crowded(now)
         return crowded
 
-    def heard(self, *, last: bool = False) -> list[messages.Heard]:
+    def heard(self, *, last: bool = False) -> list[messages.SweepAnswers]:
         """Reports of a sweep for the coordinator: only now and then, since each costs it a turn. last:
         everything, now.
         """

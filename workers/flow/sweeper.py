@@ -196,7 +196,7 @@ class Sweeper:
         """Whether a report is due: there is much to report, or it has waited long."""
         return now >= self._tell_at or len(self._rows) > _MANY
 
-    def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> list[messages.Heard]:
+    def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> list[messages.SweepAnswers]:
         """The reports to send now. left: of the SYNs that were made, none waits in this worker but those that
         the kernel is to route. made: how many packets for the kernel to route were made. gone: all of them
         with a lower number have been sent (`workers.flow.routed`).
@@ -216,7 +216,7 @@ class Sweeper:
         ends = range(_MOST, max(1, len(rows)) + _MOST, _MOST)
         # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
         return [
-            messages.Heard(
+            messages.SweepAnswers(
                 begun if end >= len(rows) else [], rows[end - _MOST : end], verdicts[end - _MOST : end]
             )
             for end in ends

@@ -42,7 +42,7 @@ class Unheard(BoxError):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedReport:
     """A box's last report. at: when, by our clock. report: as `boxside.BoxSide.report` makes it."""
 
     at: float
@@ -59,7 +59,7 @@ class Engine:
         self._client: Any = None
         self._joining: asyncio.Task[None] | None = None
         self._ending = False
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, ReceivedReport] = {}
 
     async def __aenter__(self) -> Engine:
         """Raises UsageError."""
@@ -122,12 +122,12 @@ class Engine:
         """Whether its worker is connected."""
         return box in self._scheduler.aliases
 
-    def heard(self, box: str) -> Heard | None:
+    def heard(self, box: str) -> ReceivedReport | None:
         """The box's last report, connected or not; None if there was none."""
         state = self._scheduler.workers.get(self._scheduler.aliases.get(box))
         if state is not None:
             report = state.metrics.get("lzr")
-            self._heard[box] = Heard(state.last_seen, report if isinstance(report, dict) else {})
+            self._heard[box] = ReceivedReport(state.last_seen, report if isinstance(report, dict) else {})
         return self._heard.get(box)
 
     def silent(self, box: str) -> float | None:

@@ -13,7 +13,7 @@ from coordinator.fleet.watching.hearing import heard, kept, over
 from coordinator.fleet.watching.screen import Looked
 from lzr.errors import UsageError, two_dashes
 from lzr.fleet.lock import Lock
-from lzr.fleet.view import Heard, view
+from lzr.fleet.view import LastReport, view
 
 NAME = "fleet watch"
 _PATIENCE = 2.0
@@ -38,7 +38,7 @@ class Controller:
         """Raises UsageError."""
         self._plan = plan
         self._lock: Lock = lockfile.settled(plan)
-        self._heard: dict[str, Heard] = {}
+        self._heard: dict[str, LastReport] = {}
         self._asked = time.time()
         self._over = False
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from coordinator.fleet.watching import statuses
-from lzr.fleet.view import Heard
+from lzr.fleet.view import LastReport
 
 
-def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
+def heard(reply: Mapping[str, Any]) -> dict[str, LastReport]:
     """By box, what a controller's status says of it."""
-    found: dict[str, Heard] = {}
+    found: dict[str, LastReport] = {}
     for box in reply.get("boxes", ()):
         at = box["heard"]
         if not isinstance(at, int | float):
-            found[box["name"]] = Heard(sentence=_sentence(box))
+            found[box["name"]] = LastReport(sentence=_sentence(box))
             continue
         age = box["status_age"]
         if age is not None:  # when it was heard
@@ -36,7 +36,7 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
     return found
 
 
-def kept(now: Mapping[str, Heard], before: Mapping[str, Heard]) -> dict[str, Heard]:
+def kept(now: Mapping[str, LastReport], before: Mapping[str, LastReport]) -> dict[str, LastReport]:
     """`now`, with the figures in `before` of boxes that have reported none since they are back."""
     found = dict(now)
     for box, one in now.items():

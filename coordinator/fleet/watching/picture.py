@@ -25,7 +25,7 @@ from coordinator.dashboard.canvas import (
 from coordinator.monitor import numbers
 from coordinator.monitor.figures import OUTCOME_WORDS
 from coordinator.monitor.snapshot import Snapshot
-from lzr.fleet.view import BAD, ENDED, FleetView, Row, State
+from lzr.fleet.view import BAD, ENDED, BoxState, FleetView, Row
 
 TALL = 30
 """Height from which there are charts, headings and a second line of figures."""
@@ -34,13 +34,13 @@ WIDE = 120
 """Width from which two charts stand side by side."""
 
 _STYLES = {
-    State.RUNNING: "good",
-    State.DONE: "good",
-    State.PAUSED: "warn",
-    State.ENDING: "warn",
-    State.INTERRUPTED: "warn",
-    State.IDLE: "dim",
-    State.STARTING: "warn",
+    BoxState.RUNNING: "good",
+    BoxState.DONE: "good",
+    BoxState.PAUSED: "warn",
+    BoxState.ENDING: "warn",
+    BoxState.INTERRUPTED: "warn",
+    BoxState.IDLE: "dim",
+    BoxState.STARTING: "warn",
 }
 
 
@@ -130,7 +130,7 @@ def _charts(total: Snapshot, width: int, g: Glyphs) -> list[Line]:
 
 
 def _state(row: Row) -> str:
-    if row.state == State.LOST and row.at is not None:
+    if row.state == BoxState.LOST and row.at is not None:
         return f"not heard of since {datetime.fromtimestamp(row.at, UTC):%H:%M:%S}Z"
     return row.state
 

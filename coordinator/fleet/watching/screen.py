@@ -22,7 +22,7 @@ from coordinator.dashboard.terminal import Keyboard, Screen, abilities
 from coordinator.fleet.watching import picture, summing
 from coordinator.monitor.snapshot import Snapshot
 from lzr import safetext
-from lzr.fleet.view import FleetView, Heard
+from lzr.fleet.view import FleetView, LastReport
 
 FRAMES = 0.5
 """Seconds between two pictures; boxes are heard twice a second."""
@@ -38,7 +38,7 @@ class Looked:
     scans: Mapping[str, Snapshot]
 
 
-def looked(view: FleetView, heard: Mapping[str, Heard]) -> Looked:
+def looked(view: FleetView, heard: Mapping[str, LastReport]) -> Looked:
     """The view with the figures that it was made of."""
     scans = {box: one.figures for box, one in heard.items() if isinstance(one.figures, Snapshot)}
     return Looked(view, scans)

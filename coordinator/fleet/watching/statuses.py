@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from coordinator.monitor.snapshot import LATEST, Identified, Snapshot
-from lzr.fleet.view import ENDED, LOST, Heard, State
+from lzr.fleet.view import ENDED, LOST, BoxState, LastReport
 
 MOST = 4 << 20
 """Bytes of a status that is looked at; that of a scan with 1,024 workers has less than one million."""
@@ -55,7 +55,7 @@ def snapshot(text: str | bytes) -> Snapshot:
     return found
 
 
-def heard(at: float, report: Mapping[str, Any]) -> Heard:
+def heard(at: float, report: Mapping[str, Any]) -> LastReport:
     """What a box has told of itself: ``state`` and ``sentence`` of its run, ``status`` of its scan (as JSON).
 
     at: when it was heard, on our clock. What it tells that cannot be is said in its place.
@@ -70,11 +70,11 @@ def heard(at: float, report: Mapping[str, Any]) -> Heard:
             sentence = f"its status cannot be read: {error}"
     known = state if isinstance(state, str) and state in ENDED else ""
     if known or figures is None:
-        return Heard(at, figures, State.STARTING if state == "running" else known, sentence)
+        return LastReport(at, figures, BoxState.STARTING if state == "running" else known, sentence)
     old = age_of_status(report)
     if old is not None and old > LOST and not sentence:
         sentence = f"its scan has not answered for {old:.0f} s"
-    return Heard(at, figures, "", sentence)
+    return LastReport(at, figures, "", sentence)
 
 
 def age_of_status(report: Mapping[str, Any]) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 
 from coordinator.monitor.snapshot import HISTORY_SECONDS, LATEST, Identified, Phase, Second, Snapshot
-from lzr.fleet.view import ELSEWHERE, ENDED, FleetView, State
+from lzr.fleet.view import ELSEWHERE, ENDED, BoxState, FleetView
 
 _ADDED = (
     *("rejected", "blocklisted", "duplicates", "interrupted", "in_flight", "done", "backlog", "rx", "tx"),
@@ -51,7 +51,7 @@ def added(view: FleetView, scans: Mapping[str, Snapshot]) -> Snapshot:
     total.other = {fate: count for fate, count in total.other.items() if fate != ELSEWHERE}
     total.read = view.totals.asked
     total.done = view.totals.fresh
-    still = ENDED | {State.LOST, State.UNKNOWN}
+    still = ENDED | {BoxState.LOST, BoxState.UNKNOWN}
     moving = [scans[row.name] for row in view.rows if row.name in scans and row.state not in still]
     for name in _RATES:
         setattr(total, name, sum(getattr(one, name) for one in moving))

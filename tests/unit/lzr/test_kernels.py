@@ -35,9 +35,9 @@ from lzr.rows import (
     SYN,
     TARGET,
     V4_MAPPED,
+    FlowState,
     Number,
     Reason,
-    State,
     Trigger,
 )
 from lzr.secrets import Secrets
@@ -269,7 +269,7 @@ def test_a_probe_that_is_too_long() -> None:
 def related(draw: np.random.Generator, count: int) -> tuple[Rows, Rows, NDArray[np.int32]]:
     """A table, segments that nearly belong to its flows, and whose they are."""
     rows = random_rows(draw, FLOW, 24)
-    rows["state"] = draw.integers(0, len(State), len(rows))
+    rows["state"] = draw.integers(0, len(FlowState), len(rows))
     rows["nxt"] = rows["una"] + draw.integers(0, 4, len(rows)).astype(np.uint32) * np.uint32(50)
     slots = draw.integers(0, len(rows), count).astype(np.int32)
     found = random_rows(draw, SEGMENT, count)

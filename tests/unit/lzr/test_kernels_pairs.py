@@ -26,7 +26,7 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.protocols import Identity
 from lzr.records import summary
 from lzr.records.encoders import JsonEncoder
-from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, Reason, State
+from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, FlowState, Reason
 from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.space import Space
@@ -54,9 +54,9 @@ RING = 16
 def generations_and_pieces(seed: int) -> None:
     draw = np.random.default_rng(seed)
     rows, _, slots = compared.related(draw, 20)
-    for state in (None, State.ACKED):
+    for state in (None, FlowState.ACKED):
 
-        def bumped(state: State | None = state) -> Any:
+        def bumped(state: FlowState | None = state) -> Any:
             table = rows.copy()
             return columns.bump(table, np.unique(slots), state).tolist(), table.tobytes()
 

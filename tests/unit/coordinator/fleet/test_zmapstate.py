@@ -12,7 +12,7 @@ COUNTS = {"inputs": {"read": 5, "agree": True}, "counters": {"a": 1}}
 
 def test_shards_are_summed_once(tmp_path: Path) -> None:
     found = RunDirectory(str(tmp_path), str(tmp_path))
-    assert zmapstate.read(found) == zmapstate.State()
+    assert zmapstate.read(found) == zmapstate.ZMapProgress()
     zmapstate.add(found, 3, 2, COUNTS)
     path = Path(zmapstate.path_of(found))
     with path.open("a") as file:

@@ -26,7 +26,7 @@ from lzr.ipc.packing import pack, unpack
 from lzr.ipc.schema import Message
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
-from lzr.rows import FLOW, TARGET, State
+from lzr.rows import FLOW, TARGET, FlowState
 from tests.lab.net import wait_for
 from tests.messagesamples import SAMPLES, mutated
 
@@ -400,7 +400,7 @@ def test_a_shard_is_not_released_with_inputs_of_others(scene: Scene) -> None:
     scene.ledger.holds = holds
     sample = next(each for each in SAMPLES if isinstance(each, messages.Released))
     flows = np.zeros(3, FLOW)
-    flows["state"], flows["ticket"] = [State.SYN_SENT, State.PROBE, State.ACKED], [7, 8, 9]
+    flows["state"], flows["ticket"] = [FlowState.SYN_SENT, FlowState.PROBE, FlowState.ACKED], [7, 8, 9]
     columns = {name: getattr(sample, name)[:0] for name in sample.columns} | {"flows": flows}
     targets = np.zeros(1, TARGET)
     targets["ticket"] = 5

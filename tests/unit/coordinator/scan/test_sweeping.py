@@ -102,8 +102,8 @@ def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: 
         targets[name] = rows[name]
     verdicts = np.full(50, Verdict.ANSWERED, np.uint8)
     reports = [
-        ("flow-0.1", messages.Heard([], targets[:30], verdicts[:30])),
-        ("flow-1.1", messages.Heard([1], targets[20:40], verdicts[20:40])),
+        ("flow-0.1", messages.SweepAnswers([], targets[:30], verdicts[:30])),
+        ("flow-1.1", messages.SweepAnswers([1], targets[20:40], verdicts[20:40])),
     ]
     swept.hear(reports, 1.0)
     assert np.concatenate(opened)["line"].tolist() == list(range(40))
@@ -119,7 +119,7 @@ def test_where_many_answer_stretches_are_assigned_more_often(monkeypatch: pytest
     swept = made(feeding.feeder, workers, 1 << 16)
     monkeypatch.setattr(swept, "_ledger", SimpleNamespace(admit=lambda rows: None))
     rows = np.zeros(sweeping._MANY, TARGET)
-    answers = messages.Heard([], rows, np.full(len(rows), Verdict.REFUSED, np.uint8))
+    answers = messages.SweepAnswers([], rows, np.full(len(rows), Verdict.REFUSED, np.uint8))
     assert swept.assign(1.0)
     assert swept.resting(1.0 + 0.9 * sweeping._STRIDE)
     swept.hear([("flow-0.1", answers)], 2.0)
@@ -153,7 +153,7 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
         swept.heard_until.open(shard, f"flow-{shard % 2}.1")
     swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
-    swept.hear([("flow-0.1", messages.Heard([1], *nobody))], 1.0)
+    swept.hear([("flow-0.1", messages.SweepAnswers([1], *nobody))], 1.0)
 
     def closed(*, one: float, other: float, now: float = 100.0) -> int:
         swept.heard_until.note("flow-0.1", one)
@@ -256,13 +256,13 @@ def test_frames_that_found_no_room_have_pairs_asked_again_once(monkeypatch: pyte
         swept.heard_until.open(shard, f"flow-{shard % 2}.1")
     swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
-    swept.hear([("flow-0.1", messages.Heard([1], *nobody))], 1.0)
+    swept.hear([("flow-0.1", messages.SweepAnswers([1], *nobody))], 1.0)
     mine = range(1, SHARDS, 2)
     assert swept.note_drops("flow-1.1", mine, 0) == (0, 0)
     swept.heard_until.note("flow-1.1", 1.5)
     assert swept.note_drops("flow-1.1", mine, 7) == (50, 0)
     swept.assign(2.0)
-    swept.hear([("flow-1.1", messages.Heard([1], *nobody))], 2.0)
+    swept.hear([("flow-1.1", messages.SweepAnswers([1], *nobody))], 2.0)
     swept.heard_until.note("flow-1.1", 3.0)
     assert swept.note_drops("flow-1.1", mine, 7) == (0, 0)  # they are no news
     assert swept.note_drops("flow-1.1", mine, 8) == (0, 0)  # all that was asked was heard of, or is late

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from lzr.fleet.lock import Run
-from lzr.fleet.view import LOST, Heard, State, view
+from lzr.fleet.view import LOST, BoxState, LastReport, view
 
 
 @dataclass
@@ -43,12 +43,12 @@ RUNS = (
 
 def test_sums_and_how_far_all_are() -> None:
     heard = {
-        "fra1": Heard(100.0, Figures(share=0.25, eta=30.0)),
-        "ams1": Heard(100.0, Figures(share=0.5)),
-        "nyc1": Heard(100.0, Figures(share=1.0, eta=0.0), State.DONE),
+        "fra1": LastReport(100.0, Figures(share=0.25, eta=30.0)),
+        "ams1": LastReport(100.0, Figures(share=0.5)),
+        "nyc1": LastReport(100.0, Figures(share=1.0, eta=0.0), BoxState.DONE),
     }
     found = view("census", RUNS, heard, 100.5)
-    assert [row.state for row in found.rows] == [State.RUNNING, State.RUNNING, State.DONE]
+    assert [row.state for row in found.rows] == [BoxState.RUNNING, BoxState.RUNNING, BoxState.DONE]
     totals = found.totals
     assert (totals.shards, totals.done, totals.asked, totals.drops) == (12, 300, 330, 6)
     assert totals.share == pytest.approx((6 * 0.25 + 3 * 0.5 + 3 * 1.0) / 12)
@@ -61,14 +61,14 @@ def test_sums_and_how_far_all_are() -> None:
 
 def test_a_box_that_falls_silent_keeps_its_figures_and_has_no_rate() -> None:
     heard = {
-        "fra1": Heard(100.0, Figures()),
-        "ams1": Heard(100.0 - LOST - 9, Figures(warnings=("a ring is full",))),
+        "fra1": LastReport(100.0, Figures()),
+        "ams1": LastReport(100.0 - LOST - 9, Figures(warnings=("a ring is full",))),
     }
     found = view("census", RUNS, heard, 100.0)
     row = found.rows[1]
-    assert (row.state, row.bad, row.at, row.age) == (State.LOST, True, 88.0, 12.0)
+    assert (row.state, row.bad, row.at, row.age) == (BoxState.LOST, True, 88.0, 12.0)
     assert (row.done, row.rate_done, row.tx_rate, row.eta, row.in_flight) == (100, 0.0, 0.0, None, 0)
-    assert found.rows[2].state == State.UNKNOWN
+    assert found.rows[2].state == BoxState.UNKNOWN
     assert found.blind == ("ams1", "nyc1")
     assert found.totals.rate_done == 50.0
     assert found.totals.eta is None
@@ -81,21 +81,21 @@ def test_a_box_that_falls_silent_keeps_its_figures_and_has_no_rate() -> None:
 
 
 def test_states() -> None:
-    def state(heard: Heard, now: float = 0.0) -> str:
+    def state(heard: LastReport, now: float = 0.0) -> str:
         return view("x", RUNS[:1], {"fra1": heard}, now).rows[0].state
 
-    assert state(Heard(0.0, Figures(paused=True))) == State.PAUSED
-    assert state(Heard(0.0, Figures(draining=True))) == State.ENDING
-    assert state(Heard(0.0)) == State.IDLE
-    assert state(Heard(0.0, Figures(), State.FAILED)) == State.FAILED
-    assert state(Heard(0.0, Figures()), LOST + 0.1) == State.LOST
-    assert state(Heard(0.0, Figures(), State.DONE), 1000.0) == State.DONE, "that stays so"
-    assert state(Heard()) == State.UNKNOWN
+    assert state(LastReport(0.0, Figures(paused=True))) == BoxState.PAUSED
+    assert state(LastReport(0.0, Figures(draining=True))) == BoxState.ENDING
+    assert state(LastReport(0.0)) == BoxState.IDLE
+    assert state(LastReport(0.0, Figures(), BoxState.FAILED)) == BoxState.FAILED
+    assert state(LastReport(0.0, Figures()), LOST + 0.1) == BoxState.LOST
+    assert state(LastReport(0.0, Figures(), BoxState.DONE), 1000.0) == BoxState.DONE, "that stays so"
+    assert state(LastReport()) == BoxState.UNKNOWN
 
 
 def test_a_box_with_two_runs_and_one_without_any() -> None:
     runs = (*RUNS[:2], Run("fra1", 2, (9, 10, 11), ("192.0.2.1",)))
-    found = view("x", runs, {"nyc1": Heard(0.0)}, 0.0)
+    found = view("x", runs, {"nyc1": LastReport(0.0)}, 0.0)
     assert [(row.name, row.shards, row.generation) for row in found.rows] == [
         ("fra1", 9, 2),
         ("ams1", 3, 1),
@@ -105,17 +105,17 @@ def test_a_box_with_two_runs_and_one_without_any() -> None:
 
 
 def test_why_a_run_failed_is_said() -> None:
-    heard = {"fra1": Heard(0.0, None, State.FAILED, "the disk is full")}
+    heard = {"fra1": LastReport(0.0, None, BoxState.FAILED, "the disk is full")}
     assert view("x", RUNS[:1], heard, 0.0).warnings == ("fra1: the disk is full",)
 
 
 def test_what_was_done_before_a_scan_was_resumed_is_done() -> None:
     figures = Figures(done=10, by_fate={"recorded": 10, "done before": 90}, outcomes={"data": 5})
-    row = view("x", RUNS[:1], {"fra1": Heard(0.0, figures)}, 0.0).rows[0]
+    row = view("x", RUNS[:1], {"fra1": LastReport(0.0, figures)}, 0.0).rows[0]
     assert (row.done, row.hit_rate) == (100, 0.5)
 
 
 def test_a_box_that_is_done_has_done_all() -> None:
-    found = view("x", RUNS[:1], {"fra1": Heard(0.0, Figures(share=0.998), State.DONE)}, 0.0)
+    found = view("x", RUNS[:1], {"fra1": LastReport(0.0, Figures(share=0.998), BoxState.DONE)}, 0.0)
     assert found.totals.share == 1.0
-    assert view("x", RUNS[:1], {"fra1": Heard(0.0, None, State.DONE)}, 0.0).totals.share == 1.0
+    assert view("x", RUNS[:1], {"fra1": LastReport(0.0, None, BoxState.DONE)}, 0.0).totals.share == 1.0

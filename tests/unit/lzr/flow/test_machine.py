@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, diagram
-from lzr.rows import State, Trigger
+from lzr.rows import FlowState, Trigger
 from tests import ROOT
 
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 
 EDGES = [
-    (state, trigger) for state in State for trigger in Trigger if TRANSITIONS[state, trigger] != Action.IGNORE
+    (state, trigger)
+    for state in FlowState
+    for trigger in Trigger
+    if TRANSITIONS[state, trigger] != Action.IGNORE
 ]
 
 
@@ -27,20 +30,20 @@ def test_the_diagram_in_the_documentation_is_the_table() -> None:
 
 
 def test_the_table_is_read_only_and_has_a_row_and_a_column_for_each() -> None:
-    assert TRANSITIONS.shape == (len(State), len(Trigger))
+    assert TRANSITIONS.shape == (len(FlowState), len(Trigger))
     assert TRANSITIONS.dtype == np.uint8
     with pytest.raises(ValueError, match="read-only"):
         TRANSITIONS[0, 0] = 1
 
 
 def test_numbers_are_indices() -> None:
-    for kind in (State, Trigger, Action):
+    for kind in (FlowState, Trigger, Action):
         assert [member.value for member in kind] == list(range(len(kind)))
 
 
 def test_nothing_never_does_anything_and_no_trigger_reaches_a_free_row() -> None:
     assert not TRANSITIONS[:, Trigger.NOTHING].any()
-    assert not TRANSITIONS[State.FREE].any()
+    assert not TRANSITIONS[FlowState.FREE].any()
 
 
 def test_every_action_is_used_and_leads_somewhere() -> None:
@@ -49,7 +52,11 @@ def test_every_action_is_used_and_leads_somewhere() -> None:
 
 
 def test_every_state_is_reached_and_left() -> None:
-    reached = {State.DATA_SENT, State.SYN_SENT, State.PROBE}  # where flows and firewall probes begin
+    reached = {
+        FlowState.DATA_SENT,
+        FlowState.SYN_SENT,
+        FlowState.PROBE,
+    }  # where flows and firewall probes begin
     while True:
         more = {
             after
@@ -60,20 +67,20 @@ def test_every_state_is_reached_and_left() -> None:
         if more <= reached:
             break
         reached |= more
-    assert reached == set(State)
-    for state in set(State) - {State.FREE}:
+    assert reached == set(FlowState)
+    for state in set(FlowState) - {FlowState.FREE}:
         assert any(TRANSITIONS[state, trigger] for trigger in Trigger)
 
 
 def test_every_state_ends_with_time_alone() -> None:
     """Whatever a peer does not send, a flow comes to its end: a timer leads on from each state."""
     timers = (Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
-    for state in set(State) - {State.FREE}:
+    for state in set(FlowState) - {FlowState.FREE}:
         after = [
             LEADS_TO[Action(TRANSITIONS[state, trigger])] for trigger in timers if TRANSITIONS[state, trigger]
         ]
         assert len(after) == 1
-        assert state not in after[0] or state == State.SYN_SENT  # there, of the next handshake
+        assert state not in after[0] or state == FlowState.SYN_SENT  # there, of the next handshake
 
 
 def test_the_drawing_has_every_edge() -> None:
@@ -81,5 +88,5 @@ def test_the_drawing_has_every_edge() -> None:
     assert drawn.startswith("stateDiagram-v2\n")
     for state, trigger in EDGES:
         for after in LEADS_TO[Action(TRANSITIONS[state, trigger])]:
-            target = r"\[\*\]" if after is State.FREE else after.name
+            target = r"\[\*\]" if after is FlowState.FREE else after.name
             assert re.search(rf"^    {state.name} --> {target}: .*\b{trigger.name}\b", drawn, re.MULTILINE)

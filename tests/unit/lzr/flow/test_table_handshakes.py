@@ -11,7 +11,7 @@ import pytest
 
 from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.packet.sharding import shard_of
-from lzr.rows import State, Trigger
+from lzr.rows import FlowState, Trigger
 from lzr.secrets import Secrets
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 
@@ -150,7 +150,7 @@ def test_source_ports_stay_in_the_range_and_in_the_shard() -> None:
 
 
 def shard_by_ticket(play: Play) -> dict[int, int]:
-    rows = play.table.rows[play.table.rows["state"] != State.FREE]
+    rows = play.table.rows[play.table.rows["state"] != FlowState.FREE]
     shards = shard_of(rows, play.config.secrets.shard, play.config.shards)
     return dict(zip(rows["ticket"].tolist(), shards.tolist(), strict=True))
 
@@ -165,7 +165,7 @@ def test_no_port_left_ends_the_flow_and_not_the_scan() -> None:
     play.over()
 
 
-@edge(State.DELAYED, Trigger.DELAY_OVER)
+@edge(FlowState.DELAYED, Trigger.DELAY_OVER)
 def test_probe_delay() -> Play:
     play = Play(HELLO, AGAIN, probe_delay=5)
     play >> Line() << Sent("A", data=HELLO)

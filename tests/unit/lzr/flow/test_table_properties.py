@@ -32,7 +32,7 @@ from lzr.flow.table import FlowTable
 from lzr.layout import COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import cookie
-from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason, State
+from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, FlowState, Opening, Reason
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 from tests.effort import examples
@@ -116,7 +116,7 @@ class World:
         self.collect()
 
     def live(self) -> set[Address]:
-        rows = self.table.rows[self.table.rows["state"] != State.FREE]
+        rows = self.table.rows[self.table.rows["state"] != FlowState.FREE]
         return set(
             zip(
                 (rows["peer_lo"] - np.uint64(PEER)).tolist(),
@@ -361,7 +361,9 @@ class Scan(RuleBasedStateMachine):
         final = [int(row["ticket"]) for row in world.outcomes if row["final"]]
         assert len(set(final)) == len(final), "a ticket has two fates"
         states = world.table.rows["state"]
-        waiting = world.table.rows["ticket"][(states != State.FREE) & (states != State.PROBE)].tolist()
+        waiting = world.table.rows["ticket"][
+            (states != FlowState.FREE) & (states != FlowState.PROBE)
+        ].tolist()
         assert sorted(waiting + final) == list(range(world.tickets)), "a ticket is lost"
 
     @invariant()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lzr.flow.triggers import awaited, read_triggers
 from lzr.layout import REPEATED, WINDOW
-from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, Reason, State, Trigger
+from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, FlowState, Reason, Trigger
 from tests.effort import examples
 
 WORD = 1 << 32
@@ -27,7 +27,7 @@ def plain(flow: dict[str, int], segment: dict[str, int]) -> Trigger:
     sent = distance(flow["una"], flow["nxt"])
     acknowledged = flags & ACK and 0 <= distance(flow["una"], segment["ack"]) <= sent
     gap = distance(flow["rcv"], segment["seq"])  # how far beyond the awaited byte it begins
-    if flow["state"] in (State.SYN_SENT, State.PROBE):
+    if flow["state"] in (FlowState.SYN_SENT, FlowState.PROBE):
         if not acknowledged:
             return Trigger.NOTHING
         if flags & RST:
@@ -59,8 +59,8 @@ near = st.integers(-3, 3) | st.integers(-70000, 70000)
 def meetings(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int]]:
     """A flow and a segment whose numbers are near it, anywhere on the circle."""
     una, rcv = draw(st.integers(0, WORD - 1)), draw(st.integers(0, WORD - 1))
-    state = draw(st.sampled_from([state for state in State if state is not State.FREE]))
-    opening = state in (State.SYN_SENT, State.PROBE)
+    state = draw(st.sampled_from([state for state in FlowState if state is not FlowState.FREE]))
+    opening = state in (FlowState.SYN_SENT, FlowState.PROBE)
     sent = 0 if opening else draw(st.integers(0, 500))
     flow = {"una": una, "nxt": (una + sent) % WORD, "rcv": rcv, "state": int(state)}
     flow["ts"] = draw(st.integers(0, 2 * REPEATED))
@@ -96,11 +96,11 @@ def test_what_was_awaited() -> None:
     flows = rows(
         FLOW,
         [
-            {"state": int(State.SYN_SENT)},
-            {"state": int(State.DELAYED)},
-            {"state": int(State.DATA_SENT), "una": 5, "nxt": 10},
-            {"state": int(State.DATA_SENT), "una": 5, "nxt": 5},
-            {"state": int(State.ACKED), "una": 5, "nxt": 10},
+            {"state": int(FlowState.SYN_SENT)},
+            {"state": int(FlowState.DELAYED)},
+            {"state": int(FlowState.DATA_SENT), "una": 5, "nxt": 10},
+            {"state": int(FlowState.DATA_SENT), "una": 5, "nxt": 5},
+            {"state": int(FlowState.ACKED), "una": 5, "nxt": 10},
         ],
     )
     expected = [Expected.SYN_ACK, Expected.SYN_ACK, Expected.ACK, Expected.DATA, Expected.DATA]

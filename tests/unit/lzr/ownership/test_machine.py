@@ -26,9 +26,9 @@ from lzr.ownership.orders import (
     TryAgain,
 )
 from lzr.ownership.respawnlimit import MOST, WITHIN
-from lzr.ownership.succession import State as Place
+from lzr.ownership.succession import CollectorState as Place
 from lzr.ownership.succession import Trigger as Turn
-from lzr.ownership.table import Action, State, Trigger
+from lzr.ownership.table import Action, ShardState, Trigger
 from tests import ROOT
 from tests.ownership import Play, Traces, note_rows, running
 
@@ -49,8 +49,8 @@ def ended(name: str, *, asked: bool = False, vacant: bool = False, status: int =
 
 
 @row(
-    (State.ASSIGNED, Trigger.READY),
-    (State.ADOPTING, Trigger.ADOPTED),
+    (ShardState.ASSIGNED, Trigger.READY),
+    (ShardState.ADOPTING, Trigger.ADOPTED),
     (Place.STARTING, Turn.READY_TO_WRITE),
 )
 def test_a_start() -> Play:
@@ -64,7 +64,7 @@ def test_a_start() -> Play:
     return play
 
 
-@row((State.ASSIGNED, Trigger.DIED))
+@row((ShardState.ASSIGNED, Trigger.DIED))
 def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() -> Play:
     play = Play(shards=1).quietly(Want(1, 1), Ready(C0))
     play >> Died(F0, -9) << ended(F0) << Fence(C0, 2)
@@ -74,7 +74,7 @@ def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() ->
     return play
 
 
-@row((State.OPEN, Trigger.MOVE), (State.RELEASING, Trigger.RELEASED))
+@row((ShardState.OPEN, Trigger.MOVE), (ShardState.RELEASING, Trigger.RELEASED))
 def test_a_worker_more_gets_its_share() -> Play:
     play = running(shards=2)
     play >> 5.0
@@ -120,10 +120,10 @@ def test_flows_wait_for_a_worker_that_has_not_started_and_outlive_it() -> None:
 
 
 @row(
-    (State.OPEN, Trigger.DIED),
-    (State.LOST, Trigger.READY),
-    (State.LOST, Trigger.ADOPTED),
-    (State.TAKEN, Trigger.FENCED),
+    (ShardState.OPEN, Trigger.DIED),
+    (ShardState.LOST, Trigger.READY),
+    (ShardState.LOST, Trigger.ADOPTED),
+    (ShardState.TAKEN, Trigger.FENCED),
 )
 def test_a_death_adopted_first() -> Play:
     play = running(shards=1)
@@ -138,7 +138,11 @@ def test_a_death_adopted_first() -> Play:
     return play
 
 
-@row((State.LOST, Trigger.FENCED), (State.FENCED, Trigger.READY), (State.FENCED, Trigger.ADOPTED))
+@row(
+    (ShardState.LOST, Trigger.FENCED),
+    (ShardState.FENCED, Trigger.READY),
+    (ShardState.FENCED, Trigger.ADOPTED),
+)
 def test_a_death_fenced_first() -> Play:
     play = running(shards=1).quietly(Died(F0, -9))
     play >> Fenced(C0, 2)
@@ -148,7 +152,7 @@ def test_a_death_fenced_first() -> Play:
     return play
 
 
-@row((State.ADOPTING, Trigger.DIED))
+@row((ShardState.ADOPTING, Trigger.DIED))
 def test_a_death_while_adopting() -> Play:
     """The flows went with it, so what the shard owes is tried again."""
     play = running(shards=2).quietly(Want(2, 1), Ready(F1), Released(F0, 1, "flows"))
@@ -160,7 +164,7 @@ def test_a_death_while_adopting() -> Play:
     return play
 
 
-@row((State.RELEASING, Trigger.DIED))
+@row((ShardState.RELEASING, Trigger.DIED))
 def test_a_death_while_releasing() -> Play:
     play = running(shards=2, flow=2).quietly(Want(1, 1))
     assert play.states() == "OPEN RELEASING"
@@ -171,7 +175,7 @@ def test_a_death_while_releasing() -> Play:
     return play
 
 
-@row((State.LOST, Trigger.DIED), (State.TAKEN, Trigger.DIED), (State.FENCED, Trigger.DIED))
+@row((ShardState.LOST, Trigger.DIED), (ShardState.TAKEN, Trigger.DIED), (ShardState.FENCED, Trigger.DIED))
 def test_one_death_after_the_other() -> Play:
     """All who had it are fenced off, and what it owes is tried again once."""
     play = running(shards=1).quietly(Died(F0))
@@ -225,9 +229,9 @@ def settle(play: Play) -> None:
     """Every worker does what it was told."""
     while play.states() != "OPEN " * (len(play.machine.shards) - 1) + "OPEN":
         for shard in play.machine.shards.all:
-            if shard.state is State.RELEASING:
+            if shard.state is ShardState.RELEASING:
                 play.quietly(Released(shard.owner, shard.number, None))
-            if shard.state is State.ADOPTING:
+            if shard.state is ShardState.ADOPTING:
                 play.quietly(Adopted(shard.owner, shard.number))
 
 
@@ -467,13 +471,14 @@ def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(modul
     rows = module.TABLE
     assert {trigger for _, trigger in rows} == set(module.Trigger)
     assert {action for action, _ in rows.values()} == set(module.Action)
-    reached = {next(iter(module.State))} | {after for _, after in rows.values()}
-    assert reached == set(module.State)
+    states = type(next(iter(rows))[0])
+    reached = {next(iter(states))} | {after for _, after in rows.values()}
+    assert reached == set(states)
 
 
 def test_a_shard_is_opened_after_a_loss_only_by_trying_again_what_it_owes() -> None:
     """From LOST no way leads to OPEN but over both FENCED and ADOPTED, and never without TRY_AGAIN."""
-    ways = [(State.LOST, frozenset[Trigger]())]
+    ways = [(ShardState.LOST, frozenset[Trigger]())]
     seen = set()
     while ways:
         state, triggers = ways.pop()
@@ -481,15 +486,15 @@ def test_a_shard_is_opened_after_a_loss_only_by_trying_again_what_it_owes() -> N
             if before is not state or trigger is Trigger.DIED or (after, triggers | {trigger}) in seen:
                 continue
             seen.add((after, triggers | {trigger}))
-            if after is State.OPEN:
+            if after is ShardState.OPEN:
                 assert {Trigger.FENCED, Trigger.ADOPTED} <= triggers | {trigger}
                 assert action is Action.TRY_AGAIN
             else:
                 assert action not in (Action.TRY_AGAIN, Action.OPEN_UP)
                 ways.append((after, triggers | {trigger}))
-    assert any(after is State.OPEN for after, _ in seen)
+    assert any(after is ShardState.OPEN for after, _ in seen)
 
 
 def test_the_owner_can_die_in_every_state_and_nobody_is_fed_then() -> None:
-    for state in State:
-        assert table.TABLE[state, Trigger.DIED][1] in (State.ASSIGNED, State.LOST)
+    for state in ShardState:
+        assert table.TABLE[state, Trigger.DIED][1] in (ShardState.ASSIGNED, ShardState.LOST)

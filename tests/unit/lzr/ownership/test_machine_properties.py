@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.processes import COLLECT, FLOW
-from lzr.ownership.succession import State as Place
-from lzr.ownership.table import State
+from lzr.ownership.succession import CollectorState as Place
+from lzr.ownership.table import ShardState
 from tests.effort import examples
 from tests.simulated import Pool, Written, alive
 
@@ -126,9 +126,9 @@ class Scan(RuleBasedStateMachine):
             assert owner.role == FLOW
             assert not owner.leaving
             fed = self.pool.owners[shard.number]
-            assert fed == (owner.index + 1 if shard.state is State.OPEN else 0)
-            assert bool(shard.fences) == (shard.state in (State.LOST, State.TAKEN))
-            assert shard.flows is None or shard.state is State.ASSIGNED
+            assert fed == (owner.index + 1 if shard.state is ShardState.OPEN else 0)
+            assert bool(shard.fences) == (shard.state in (ShardState.LOST, ShardState.TAKEN))
+            assert shard.flows is None or shard.state is ShardState.ASSIGNED
 
     @invariant()
     def nobody_sends_to_who_cannot_take_it(self) -> None:

@@ -15,7 +15,7 @@ from lzr.flow.table import FlowTable
 from lzr.ipc import messages
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
-from lzr.rows import ACK, FRAME, SEGMENT, TARGET, Opening, Reason, State
+from lzr.rows import ACK, FRAME, SEGMENT, TARGET, FlowState, Opening, Reason
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
 from workers.flow.arrivals import Arrivals
@@ -200,20 +200,20 @@ def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [State.SYN_SENT, State.DATA_SENT, State.ACKED, State.SETTLING, State.DELAYED]
+    "state", [FlowState.SYN_SENT, FlowState.DATA_SENT, FlowState.ACKED, FlowState.SETTLING, FlowState.DELAYED]
 )
-def test_a_reply_that_has_begun_is_kept(state: State) -> None:
+def test_a_reply_that_has_begun_is_kept(state: FlowState) -> None:
     table = FlowTable(FlowConfig((ProbeTemplate((b"hello",)),)))
     target = np.zeros(1, TARGET)
     target["window"], target["peer_lo"] = 1000, 7
     table.open(target, 0, 0)
-    table.rows["state"][table.rows["state"] != State.FREE] = state
+    table.rows["state"][table.rows["state"] != FlowState.FREE] = state
     table.connections.count_fresh()
-    if state == State.SETTLING:
+    if state == FlowState.SETTLING:
         table.reassembly.append(int(np.flatnonzero(table.rows["state"])[0]), 0, b"220")
     table.block(Blocklist(Prefixes([(7, 7)])))
     (row,), data = table.take_outcomes()
-    whole = state == State.SETTLING
+    whole = state == FlowState.SETTLING
     assert (row["reason"], row["record"], data) == (
         (Reason.DATA, 1, b"220") if whole else (Reason.BLOCKED, 0, b"")
     )

@@ -12,7 +12,7 @@ import pytest
 from coordinator.fleet.engine import controller
 from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.controller import Controller
-from coordinator.fleet.engine.engine import BoxError, Engine, Heard, Unheard
+from coordinator.fleet.engine.engine import BoxError, Engine, ReceivedReport, Unheard
 from coordinator.fleet.engine.kept import Keeping
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Kept
@@ -45,8 +45,8 @@ class Boxes:
     def here(self, name: str) -> bool:
         return self.scans[name].here
 
-    def heard(self, _: str) -> Heard:
-        return Heard(time.time(), {})
+    def heard(self, _: str) -> ReceivedReport:
+        return ReceivedReport(time.time(), {})
 
     def silent(self, name: str) -> float:
         return 0.0 if self.scans[name].here else 100.0

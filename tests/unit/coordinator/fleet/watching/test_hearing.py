@@ -9,7 +9,7 @@ from coordinator.fleet.watching.hearing import heard, kept, over
 from coordinator.monitor import status
 from coordinator.monitor.snapshot import Snapshot
 from lzr.fleet.lock import Run
-from lzr.fleet.view import Heard, State, view
+from lzr.fleet.view import BoxState, LastReport, view
 from tests.dashboard_driver import Scan
 
 RUNS = (Run("fra1", 1, (0, 1), ("192.0.2.1",)),)
@@ -46,9 +46,9 @@ def test_each_box_as_it_is() -> None:
     )
     assert isinstance(found["fra1"].figures, Snapshot)
     assert (found["fra1"].at, found["fra1"].state, found["fra1"].sentence) == (100.0, "", "")
-    assert found["ams1"] == Heard(sentence="its clock is 3 s off")
-    assert found["nyc1"].state == State.STARTING
-    assert (found["sin1"].state, found["sin1"].sentence) == (State.FAILED, "the disk is full")
+    assert found["ams1"] == LastReport(sentence="its clock is 3 s off")
+    assert found["nyc1"].state == BoxState.STARTING
+    assert (found["sin1"].state, found["sin1"].sentence) == (BoxState.FAILED, "the disk is full")
 
 
 def test_a_scan_that_does_not_answer_is_told_from_a_box_that_is_not_heard() -> None:
@@ -60,7 +60,7 @@ def test_the_last_figures_of_a_box_stay_until_it_has_new_ones() -> None:
     before = heard(reply(box("fra1")))
     now = kept(heard(reply(box("fra1", status=None, status_age=None))), before)
     assert now["fra1"].figures == before["fra1"].figures
-    assert now["fra1"].state == State.STARTING
+    assert now["fra1"].state == BoxState.STARTING
 
 
 def test_over_when_every_box_with_shards_has_ended() -> None:

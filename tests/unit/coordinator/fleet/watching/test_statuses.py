@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from coordinator.fleet.watching import statuses
 from coordinator.monitor import status
 from coordinator.monitor.snapshot import Snapshot
-from lzr.fleet.view import State
+from lzr.fleet.view import BoxState
 from tests.dashboard_driver import Scan
 from tests.effort import examples
 
@@ -94,7 +94,7 @@ def test_whatever_a_box_tells_it_is_heard(junk: dict[str, Any]) -> None:
 
 def test_how_a_run_ended_and_a_scan_that_does_not_answer() -> None:
     text = status.as_json(told())
-    assert statuses.heard(1.0, {"state": "done", "status": text}).state == State.DONE
+    assert statuses.heard(1.0, {"state": "done", "status": text}).state == BoxState.DONE
     assert statuses.heard(1.0, {"state": "running", "status": text}).state == ""
     assert statuses.heard(1.0, {"state": "\x1b[2J", "status": ""}).state == ""
     late = {"state": "running", "status": text, "status_at": 100.0, "now": 112.0}
