@@ -199,8 +199,22 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
         chance = trust(predictkinds.estimated(answers, asked_there, first, levels, known, pull), usual)
         return Networks(grid.finest, first, ports, chance, answered, total_n)
     drawn_alone = predictkinds.estimated(drawn_only.answers, counts.sample_n, first, levels, known, pull)
-    corrected = _of_strangers(services, counts, grid, trust(drawn_alone, usual).astype(np.float64))
+    trusted = trust(drawn_alone, usual).astype(np.float64)
+    corrected = _of_strangers(services, counts, grid, trusted)
+    done = _done(counts, grid)
+    if done.any():
+        kept = corrected / np.maximum(trusted, 1e-9)
+        line = predictsampled.of_strangers(
+            drawn_only, first, levels, pull, known, lambda told, of, at: trust(told, of) * kept[at], done
+        )
+        if line is not None:
+            corrected = line(corrected)
     return Networks(grid.finest, first, ports, corrected, answered, total_n)
+
+
+def _done(counts: _Counts, grid: _Grid) -> Bool:
+    """(u, P): where most addresses have been asked."""
+    return np.asarray(counts.sample_n + counts.single_n >= 0.5 * grid.room[:, None], np.bool_)
 
 
 def _of_strangers(services: Services, counts: _Counts, grid: _Grid, chance: F64) -> F64:
@@ -208,7 +222,7 @@ def _of_strangers(services: Services, counts: _Counts, grid: _Grid, chance: F64)
     levels, first, room = grid.levels, grid.first, grid.room
     rows, drawn, single_k, single_n = counts.rows, counts.drawn, counts.single_k, counts.single_n
     sample_k, sample_n = counts.sample_k, counts.sample_n
-    done = sample_n + single_n >= 0.5 * room[:, None]
+    done = _done(counts, grid)
     if done.any():
         most_drawn = float(sample_n.max(1).sum())
         left, found = _left(services, rows, counts.place, drawn, done, len(grid.ports), most_drawn)

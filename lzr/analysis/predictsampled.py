@@ -9,6 +9,7 @@ less than it seemed, each is drawn towards what the port has everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -225,16 +226,27 @@ def _held_out(
     number: int,
 ) -> tuple[F64, F64, F64]:
     """Evidence of cells, and how many of the addresses that were held out were asked there and answered."""
-    ports = len(sample.ports)
-    known = sample.take(fold != number)
     hidden = [_fold(every, FOLDS) == number for every, _, _ in networks.parts]
-    asked, asked_hidden = networks.counts([~some for some in hidden]), networks.counts(hidden)
-    k, k_hidden = (
-        np.bincount(
-            some.answers.row * ports + some.answers.port_of[some.answers.column], minlength=asked.size
-        ).reshape(asked.shape)
-        for some in (known, sample.take(fold == number))
-    )
+    chance, of_port = _told(sample, networks, levels, strength, profiles, fold != number, hidden)
+    asked, hits = _came(sample.take(fold == number), networks, hidden)
+    use = (asked > 0) & (chance >= _LIKELY)
+    return _evidence(chance.astype(np.float64), of_port)[use], asked[use], hits[use]
+
+
+def _told(
+    sample: Sample,
+    networks: _Networks,
+    levels: list[int],
+    strength: Pull,
+    profiles: Profiles | None,
+    rows: Bool,
+    hidden: list[Bool],
+) -> tuple[F32, F64]:
+    """Chances of cells, and of ports, by the answers of `rows` alone. hidden: of each part, addresses that
+    are taken not to have been asked."""
+    known = sample.take(rows)
+    asked = networks.counts([~some for some in hidden])
+    k = _answered(known, asked.shape)
     chance = predictkinds.estimated(
         known.answers,
         np.maximum(asked, k).astype(np.float32),
@@ -243,13 +255,75 @@ def _held_out(
         kinds(known, k.astype(np.float32), asked) if profiles is None else profiles,
         strength,
     )
-    use = (asked_hidden > 0) & (chance >= _LIKELY)
-    evidence = _evidence(chance.astype(np.float64), usual(k, asked))
-    return (
-        evidence[use],
-        asked_hidden[use].astype(np.float64),
-        np.minimum(k_hidden[use], asked_hidden[use]).astype(np.float64),
-    )
+    return chance, usual(k, asked)
+
+
+def _came(sample: Sample, networks: _Networks, where: list[Bool]) -> tuple[F64, F64]:
+    """How many of the addresses in `where` were asked in each cell, and answered: those of the sample."""
+    asked = networks.counts(where).astype(np.float64)
+    return asked, np.minimum(_answered(sample, asked.shape), asked)
+
+
+def _answered(sample: Sample, shape: tuple[int, ...]) -> I64:
+    row, column, port_of = sample.answers
+    cells = np.bincount(row * shape[1] + port_of[column], minlength=shape[0] * shape[1])
+    return cells.reshape(shape)
+
+
+def of_strangers(
+    sample: Sample,
+    first: I64,
+    levels: list[int],
+    strength: Pull,
+    known: Profiles,
+    corrected: Callable[[F32, F64, I64], F64],
+    done: Bool,
+) -> Calibration | None:
+    """What came of chances of addresses that have not answered on the ports that all were asked on: of those
+    of a sample, which were held out. None where there is no sample.
+
+    corrected: chances (n, P), of ports (P,), and places of the networks (n,) -> what is promised of such
+    addresses. done: (u, P) where all were asked.
+    """
+    networks = _networks(sample, first, levels)
+    if networks is None:
+        return None
+    step = -(-len(networks.first) * len(sample.ports) // _MOST_CELLS)
+    if step > 1:
+        networks = _networks(sample, first[(first >> levels[0]) % step == 0], levels)
+        if networks is None:
+            return None
+    place = np.searchsorted(first, networks.first)
+    answers = sample.take(networks.mine)
+    answers = answers.take(np.isin(first[answers.answers.row], networks.first))
+    row, column, port_of = answers.answers
+    gone = np.unique(answers.number[done[row, port_of[column]]])
+    answers = _placed(answers, first, networks.first)
+    enough = len(np.unique(sample.number)) > predictkinds.MOST_HOSTS
+    fold, left = _fold(answers.number, _HALVES), ~np.isin(answers.number, gone)
+    rest = [~np.isin(every, gone) for every, _, _ in networks.parts]
+    rows: list[tuple[F64, F64, F64]] = []
+    for number in range(_HALVES):
+        hidden = [_fold(every, _HALVES) == number for every, _, _ in networks.parts]
+        of = known if enough else None
+        told, of_port = _told(answers, networks, levels, strength, of, fold != number, hidden)
+        chance = corrected(told, of_port, place)
+        where = [held & strange for held, strange in zip(hidden, rest, strict=True)]
+        asked, hits = _came(answers.take((fold == number) & left), networks, where)
+        use = (asked > 0) & (chance >= _LEAST_STRANGE)
+        rows.append((chance[use], asked[use], hits[use]))
+    chance, asked, hits = (np.concatenate(columns) for columns in zip(*rows, strict=True))
+    alike = max(1.0, left.sum() / max(len(np.unique(answers.number[left])), 1))
+    # Few answered, so a line through their log odds, which lowers a chance and never raises one.
+    evidence = (logit(chance) - _PIVOT)[:, None]
+    summand, slope = weights(evidence, hits / alike, asked / alike, offset=_PIVOT).of
+    score = np.linspace(0, 1, 1_001) ** 2
+    line = summand + _PIVOT + max(slope, _LEAST_SLOPE) * (logit(score) - _PIVOT)
+    return Calibration(score, np.minimum(1 / (1 + np.exp(-np.clip(line, -30, 30))), score))
+
+
+_HALVES = 3
+_LEAST_STRANGE = 0.001
 
 
 def usual(k: F32 | F64 | I64, n: F32 | F64) -> F64:

@@ -108,3 +108,32 @@ def test_high_chances_are_corrected_upwards_where_held_out_addresses_answered_mo
     assert (np.diff(made, axis=0) >= 0).all()
     assert np.allclose(made[plain < 0.15], plain[plain < 0.15])
     assert made[plain > 0.3].mean() > plain[plain > 0.3].mean() + 0.05
+
+
+def test_what_is_promised_of_who_has_not_answered_on_a_swept_port_is_lowered_to_what_they_answer() -> None:
+    """Who answers on 443 answers on 80, which everybody was asked on: the others have no 443."""
+    rng = np.random.default_rng(9)
+    first = np.arange(NETWORKS) << 8
+    every = (first[:, None] + np.arange(EACH) * 7).reshape(-1)
+    asked = Asked()
+    asked.add_product(Addresses.of(every), np.isin(np.arange(PORTS), [80, 443]))
+    web = rng.random(len(every)) < 0.3
+    hit = np.column_stack([web, web & (rng.random(len(every)) < 0.7)])
+    at, place = np.nonzero(hit)
+    sample = Sample(asked, every[at], Answers(at // EACH, place, np.arange(2)), np.array([80, 443]))
+    done = np.tile([True, False], (NETWORKS, 1))
+    known = profiles_of(sample)
+    promised = predictsampled.of_strangers(
+        sample, first, LEVELS, PULLS[0], known, lambda told, of, at: told.astype(np.float64), done
+    )
+    assert promised is not None
+    assert promised(np.array([0.2]))[0] < 0.05
+    chance = np.linspace(0, 1, 50)
+    assert (promised(chance) <= chance + 1e-9).all()
+    assert (np.diff(promised(chance)) >= 0).all()
+    nobody = np.zeros_like(done)
+    alone = predictsampled.of_strangers(
+        sample, first, LEVELS, PULLS[0], known, lambda told, of, at: told.astype(np.float64), nobody
+    )
+    assert alone is not None
+    assert alone(np.array([0.2]))[0] > 0.1
