@@ -18,6 +18,7 @@ _NEWS_WORDS = (
     b"transfer permission denied",
     b"(typhoon v",
     b"you can post",
+    b"not in my access file",
     b"-- throttling",
 )
 
@@ -91,7 +92,9 @@ def _minecraft(data: bytes) -> bool:
     """A status answer (length, packet 0, length, JSON), or the old kick packet that carries one."""
     text = data[3:]
     if data[:1] == b"\xff" and text[:1] == b"\0":
-        return text.startswith(b"\0\xa7\0001\0\0") and leads(text, 2 * be16(data, 1))
+        older = text[:1024].split(b"\0\xa7\0")  # before 1.4 it says no version: title, players, most players
+        counted = len(older) == 3 and older[1].replace(b"\0", b"").isdigit() and older[2][:1].isdigit()
+        return (text.startswith(b"\0\xa7\0001\0\0") or counted) and leads(text, 2 * be16(data, 1))
     size, at = varint(data, 0)
     if size < 0 or data[at : at + 1] != b"\0" or not leads(data, at + size):
         return False
@@ -153,6 +156,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"201 NNTP Service Ready, posting prohibited\r\n",
             b"200 Willkommen beim Nachrichtendienst f\xc3\xbcr alle, NNRP bereit\r\n",
             b"502 You have no permission to talk. Goodbye.\r\n",
+            b"502 You are not in my access file. Goodbye.\r\n",
             b"502 news.example.com: Transfer permission denied to 192.0.2.9 - all (DIABLO 5.1)\r\n",
             b"502 Could not get your access name. Goodbye.\r\n",
             b"203 news.example.com NNTPCache server V2.3 ready\r\n",
@@ -259,12 +263,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
             b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),
+            b"\xff\0\x13" + "A Sample World§0§20".encode("utf-16-be"),
         ),
         rejects=(
             b'\x80\x80\x80\x80\x80{"',
             b"\3\0\x80\x80",
             b'abc{"version":1}',
             b"\xff\0\0\0\0",
+            b"\xff\0\x0e" + "A Sample World".encode("utf-16-be"),
+            b"\xff\0\x10" + "A World§some§few".encode("utf-16-be"),
             b'\x12\0\0\0\0{"a":"b"}',
         ),
         ports=(25565,),

@@ -63,6 +63,8 @@ TRANSLATED = (
 )
 """The same in other languages, in lower case where that is ASCII's."""
 
+_REFUSES = REFUSALS + TRANSLATED
+
 
 def is_redis_error(text: bytes) -> bool:
     """Whether what follows -ERR is in the words of redis, which shares that sign with POP3."""
@@ -82,11 +84,7 @@ def _pop3(data: bytes) -> bool:
     low = text[5:].lower()
     if low[:1] == b"'" == low[-1:] or b"command" in low:  # as NATS has it; and nobody was asked anything yet
         return False
-    return (
-        text[4:5] == b" "
-        and not is_redis_error(low)
-        and any(word in low for word in (*REFUSALS, *TRANSLATED))
-    )
+    return text[4:5] == b" " and not is_redis_error(low) and any(word in low for word in _REFUSES)
 
 
 def _imap(data: bytes) -> bool:

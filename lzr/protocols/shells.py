@@ -153,6 +153,7 @@ SPEAKS = (
     b"raptor firewall secure gateway.",
     b"riverstone networks, inc., copyright",
     b"telnet interface (v",
+    b'type "?" for help, or "/" for current settings',
 )
 """What only an interactive session says, in lower case."""
 
@@ -288,6 +289,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"System administrator is connecting from 192.0.2.9\r\nReject the connection request !!!\r\n",
             b"\xff\xfb\x01\xff\xf1\xff\xfb\x03",
             b"\nHP JetDirect\n\n",
+            b'Sampler Print\r\nPlease type "?" for HELP, or "/" for current settings\r\n> ',
             b"+=====+\r\n| Sampler |\r\n+=====+\r\n\r\nEnter Password: ",
             b"[Sampler-AP-6]> Please enter password: ",
             b"% Username:  timeout expired!\r\n",
