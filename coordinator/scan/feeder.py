@@ -236,8 +236,8 @@ class Feeder:
         worked = False
         for place, queue in self._queues.items():
             child = self._worker(place) if queue else None
-            while queue and child is not None and (_small(queue) or has_room(child)):
-                batch = _merge(queue, _BATCH)
+            while queue and child is not None and ((small := _small(queue)) or has_room(child)):
+                batch = queue.popleft() if small else _merge(queue, _BATCH)
                 if not try_feed(child, packing.pack(messages.Targets(batch))):
                     queue.appendleft(batch)
                     break
