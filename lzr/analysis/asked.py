@@ -220,11 +220,11 @@ def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
 def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
     """What a list states was asked: on each line an address, a range or a network, with or without ``:PORT``.
 
-    chunks: whole lines each, in order. It keeps one chunk and the resulting ranges at a time. Raises
+    chunks: whole lines each, in order. It keeps one chunk and twice the resulting ranges at most. Raises
     ValueError with the line that is none of these.
     """
     by_ports: dict[tuple[tuple[int, int], ...], list[Range]] = {}
-    fresh = number = 0
+    fresh = number = united = 0
     for chunk in chunks:
         for line in chunk.removesuffix("\n").split("\n"):
             number += 1
@@ -238,14 +238,15 @@ def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
                 raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
             by_ports.setdefault(ports, []).extend(found)
             fresh += 1
-        if fresh >= _UNITE:  # a list may name the same again and again
+        if fresh >= max(_UNITE, united):  # a list may name the same again and again
             by_ports = {ports: list(union(ranges)) for ports, ranges in by_ports.items()}
-            fresh = 0
+            fresh, united = 0, sum(map(len, by_ports.values()))
     return tuple(Part(tuple(union(ranges)), ports) for ports, ranges in by_ports.items())
 
 
 _UNITE = 1_000_000
-"""Lines after which ranges that touch are joined."""
+"""Lines after which ranges that touch are joined; later, as many as there are ranges by then, so that what a
+line costs does not grow with the list."""
 
 
 def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:
