@@ -24,7 +24,7 @@ def made() -> Iterator[Lab]:
 
 
 def test_who_was_drained_goes_on_when_told_and_with_the_next_start(made: Lab) -> None:
-    boxes = begun(made, 200)
+    boxes = begun(made, 100)
     fra1 = boxes["fra1"]
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
@@ -73,7 +73,7 @@ def test_a_box_that_has_lost_its_disk_gets_the_orders_to_block_once_more(made: L
 
 
 def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -> None:
-    boxes = begun(made, 300, 1)
+    boxes = begun(made, 100, 1)
     controller = boxes.start()
     results = boxes.directory / "plan.results"
     boxes.until((results / "ams1-g1.json").exists, "some results are fetched")
@@ -86,7 +86,7 @@ def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -
     boxes.lzr("fleet", "quit", boxes.plan)
     assert ends.wait(60) == 1, boxes.said()
     before = (results / "ams1-g1.json").read_bytes()
-    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 300", "rate = 5000"))
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 100", "rate = 5000"))
     boxes.lzr("fleet", "check", boxes.plan, "--overwrite")
     refused = boxes.lzr("fleet", "start", boxes.plan, check=False)
     assert (refused.returncode, "has the results of another plan" in refused.stderr) == (2, True), refused
@@ -99,7 +99,7 @@ def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -
 
 def test_a_controller_whose_address_was_away_is_with_its_boxes_again(made: Lab) -> None:
     """Longer than any of its connections lasts, that with itself among them; scans do not notice."""
-    boxes = begun(made, 100)
+    boxes = begun(made, 50)
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
     boxes.controller.ip("addr", "del", f"{CONTROLLER}/24", "dev", "br0")
@@ -107,7 +107,7 @@ def test_a_controller_whose_address_was_away_is_with_its_boxes_again(made: Lab) 
     boxes.until(lambda: time.monotonic() > gone + 20, "all of its connections are over")
     had = [packets(box)[0] for box in boxes.boxes]
     boxes.controller.ip("addr", "add", f"{CONTROLLER}/24", "dev", "br0")
-    boxes.until(lambda: all(one["state"] == "running" for one in boxes.status()["boxes"]), "attended", 30)
+    boxes.until(lambda: all(one["state"] == "running" for one in boxes.status()["boxes"]), "attended")
     assert all(packets(box)[0] > before for box, before in zip(boxes.boxes, had, strict=True))
     boxes.hurry()
     assert controller.wait(90) == 0, boxes.said()

@@ -37,6 +37,7 @@ def made() -> Iterator[Lab]:
 
 
 def begun(made: Lab, rate: int, count: int = 2) -> Boxes:
+    """Workers that wait for a controller. rate: of all; 100 leave 41 s for what is done meanwhile."""
     boxes = Boxes(made, count, f"{PLAN}rate = {rate}\n")
     boxes.settle()
     boxes.respond(FIRST, COUNT)
@@ -63,18 +64,18 @@ def asked(boxes: Boxes) -> Counter[str]:
 
 
 def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
-    boxes = begun(made, 1000)
+    boxes = begun(made, 100)
     controller = boxes.start()
-    boxes.until(lambda: all(packets(box)[0] > 100 for box in boxes.boxes), "both boxes scan")
+    boxes.until(lambda: all(packets(box)[0] > 50 for box in boxes.boxes), "both boxes scan")
     controller.kill()
     controller.wait(10)
     before = [packets(box)[0] for box in boxes.boxes]
     boxes.until(
-        lambda: all(packets(box)[0] > had + 100 for box, had in zip(boxes.boxes, before, strict=True)),
+        lambda: all(packets(box)[0] > had + 50 for box, had in zip(boxes.boxes, before, strict=True)),
         "both go on without a controller",
     )
     controller = boxes.start()
-    boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to", 20)
+    boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to")
     boxes.hurry()
     assert controller.wait(60) == 0, boxes.said()
     assert set(asked(boxes).values()) == {1}
@@ -84,7 +85,7 @@ def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
 
 
 def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> None:
-    boxes = begun(made, 300)
+    boxes = begun(made, 100)
     ams1, fra1 = boxes.boxes
     for box in boxes.boxes:
         box.far.nft(
@@ -100,7 +101,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
     controller = boxes.start()
     boxes.until(lambda: all(to_blocked(box) > 20 for box in boxes.boxes), "both boxes scan")
     boxes.cut(fra1)
-    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the cut link is noticed", 30)
+    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the cut link is noticed")
     told = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "ticket", "42", check=False)
     had = to_blocked(ams1)
     assert told.returncode == 1
@@ -113,7 +114,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
     boxes.until(lambda: to_blocked(fra1) > away + 5, "nobody has told the box that is away")
     controller = boxes.start()
     boxes.mend(fra1)
-    boxes.until(lambda: boxes.state_of("fra1").get("lacks") == [], "the order arrives", 30)
+    boxes.until(lambda: boxes.state_of("fra1").get("lacks") == [], "the order arrives")
     later = to_blocked(fra1)
     order = boxes.status()["orders"][0]
     assert (order["networks"], order["reason"]) == ([BLOCKED], "ticket 42")
@@ -127,7 +128,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
 
 @pytest.mark.parametrize("what", ["lzr: coordinato", "lzr:forkserver"])
 def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what: str) -> None:
-    boxes = begun(made, 1000)
+    boxes = begun(made, 100)
     fra1 = boxes["fra1"]
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 50 for box in boxes.boxes), "both boxes scan")
@@ -135,6 +136,7 @@ def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what
     pid = next(pid for pid in pids if Path(f"/proc/{pid}/comm").read_text() == f"{what}\n")
     os.kill(pid, 9)
     boxes.until(lambda: "fra1: goes on with its run" in boxes.said(), "it is gone on with")
+    boxes.hurry()
     assert controller.wait(90) == 0, boxes.said()
     assert set(asked(boxes).values()) == {1}
     assert sum(asked(boxes).values()) == COUNT
@@ -142,7 +144,7 @@ def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what
 
 
 def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
-    boxes = begun(made, 1500)
+    boxes = begun(made, 100)
     fra1 = boxes["fra1"]
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 100 for box in boxes.boxes), "both boxes scan")
@@ -152,9 +154,12 @@ def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
     fra1.worker.wait(10)
     boxes.until(lambda: boxes.state_of("fra1").get("connected") is False, "the box is missed")
     had = packets(fra1)[0]
-    boxes.until(lambda: len(boxes.results("ams1")) > 1000, "the other goes on")
+    others = len(boxes.results("ams1"))
+    boxes.until(lambda: len(boxes.results("ams1")) > others + 100, "the other goes on")
     assert packets(fra1) == (had, 0)
     boxes.work(fra1)
+    boxes.until(lambda: "fra1: goes on with its run" in boxes.said(), "it is gone on with")
+    boxes.hurry()
     assert controller.wait(90) == 0, boxes.said()
     assert set(asked(boxes).values()) == {1}
     assert sum(asked(boxes).values()) == COUNT
@@ -162,12 +167,12 @@ def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
 
 
 def test_shards_are_given_away_by_hand_while_the_controller_runs(made: Lab) -> None:
-    boxes = begun(made, 300)
+    boxes = begun(made, 100)
     ams1, fra1 = boxes.boxes
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 100 for box in boxes.boxes), "both boxes scan")
     boxes.cut(fra1)
-    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the cut link is noticed", 30)
+    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the cut link is noticed")
     os.kill(coordinator_of(fra1), 9)
     ran = RunDirectory("", str(scan_of(fra1)))
     boxes.until(lambda: not is_running(ran), "all of the scan is gone")
@@ -198,7 +203,7 @@ def test_shards_are_given_away_by_hand_while_the_controller_runs(made: Lab) -> N
 
 
 def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
-    boxes = begun(made, 200)
+    boxes = begun(made, 100)
     ams1, fra1 = boxes.boxes
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
@@ -207,7 +212,7 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
         found: float | None = (boxes.state_of(name).get("status") or {}).get("rate_limit")
         return found
 
-    boxes.until(lambda: limit("ams1") == limit("fra1") == 100, "each has its share")
+    boxes.until(lambda: limit("ams1") == limit("fra1") == 50, "each has its share")
     told = boxes.lzr("fleet", "pause", boxes.plan)
     assert told.stdout == "pause: ams1, fra1\n"
     boxes.until(lambda: boxes.state_of("fra1")["status"]["paused"], "it pauses")
@@ -218,8 +223,8 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
     boxes.lzr("fleet", "resume", boxes.plan)
     boxes.lzr("fleet", "drain", boxes.plan, "--box", "fra1")
     boxes.until(lambda: boxes.state_of("fra1").get("ended"), "it ends")
-    boxes.until(lambda: limit("ams1") == 200, "the other has it all")
-    assert boxes.lzr("fleet", "rate", boxes.plan, "x40", check=False).stdout == "ams1: 8000/s\n"
+    boxes.until(lambda: limit("ams1") == 100, "the other has it all")
+    assert boxes.lzr("fleet", "rate", boxes.plan, "x40", check=False).stdout == "ams1: 4000/s\n"
     assert controller.wait(60) == 1, boxes.said()
     assert len(boxes.results("ams1")) == COUNT // 2, boxes.said()
     assert 0 < len(boxes.results("fra1")) < COUNT // 2
@@ -227,7 +232,7 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
 
 
 def test_blocking_does_not_wait_for_a_controller(made: Lab) -> None:
-    boxes = begun(made, 500)
+    boxes = begun(made, 100)
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 50 for box in boxes.boxes), "both boxes scan")
     controller.kill()
@@ -243,11 +248,11 @@ def test_blocking_does_not_wait_for_a_controller(made: Lab) -> None:
 
 def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab) -> None:
     """It is edited and settled anew, another controller is started, another user asks the one that runs."""
-    boxes = begun(made, 200, 1)
+    boxes = begun(made, 100, 1)
     controller = boxes.start()
     ams1 = boxes["ams1"]
     boxes.until(lambda: packets(ams1)[0] > 20, "it scans")
-    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 200", "rate = 300"))
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 100", "rate = 300"))
     lock = boxes.lock.read_bytes()
     for words, why in (
         (("check", boxes.plan, "--overwrite"), "lzr fleet start runs here by"),
@@ -272,7 +277,7 @@ def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab)
 
 def test_a_disk_that_was_full_is_gone_on_with_when_there_is_room(made: Lab) -> None:
     """Nobody is asked again and again; what lies behind the last checkpoint is no obstacle."""
-    boxes = Boxes(made, 1, f"{PLAN}rate = 400\n")
+    boxes = Boxes(made, 1, f"{PLAN}rate = 200\n")
     ams1 = boxes["ams1"]
     run("mount", "-t", "tmpfs", "-o", "size=270m,mode=755", "tmpfs", ams1.state)
     boxes.settle()
