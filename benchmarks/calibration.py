@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.madeinternet import FIRST, Internet, made
-from lzr.analysis import predict, predictboxes
-from lzr.analysis.predictasked import BLIND, PORTS, Addresses, Asked
-from lzr.analysis.predictboxes import NOBODY, Middleboxes
-from lzr.analysis.predictcounts import Services, reason_of
+from lzr.prediction import boxes as predictboxes
+from lzr.prediction import predict
+from lzr.prediction.asked import BLIND, PORTS, Addresses, Asked
+from lzr.prediction.boxes import NOBODY, Middleboxes
+from lzr.prediction.counts import Services, reason_of
 
 KINDS = ("usual", "alike", "each24", "boxes", "plain")
 WAYS = ("list", "swept", "loop", "follow")

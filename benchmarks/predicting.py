@@ -16,9 +16,9 @@ import time
 import numpy as np
 
 from benchmarks.madeinternet import FIRST, Internet, made
-from lzr.analysis import predict
-from lzr.analysis.predictasked import BLIND, PORTS, Addresses, Asked
-from lzr.analysis.predictcounts import Services, reason_of
+from lzr.prediction import predict
+from lzr.prediction.asked import BLIND, PORTS, Addresses, Asked
+from lzr.prediction.counts import Services, reason_of
 
 KINDS = ("fingerprint", "product", "line", "line", "line", "certificate", "stack")
 

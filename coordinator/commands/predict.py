@@ -142,7 +142,7 @@ def _asked(options: argparse.Namespace) -> list[asking.Part]:
 
 def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:
     from coordinator.prediction import lists
-    from lzr.analysis.predict import compare
+    from lzr.prediction.predict import compare
 
     parts = _asked(options)
     given = (parts.pop() for _ in range(len(parts)))  # they are large, and are not to stay

@@ -13,12 +13,12 @@ from coordinator.analysis.source import Progress
 from coordinator.prediction import seeding
 from coordinator.prediction.seeding import Seed, covered_by
 from lzr import addresses
-from lzr.analysis import predict
 from lzr.analysis.asked import Part
-from lzr.analysis.predict import SIX, Comparison, Feedback, Listed, Model
-from lzr.analysis.predictasked import BLIND, Addresses, Asked
-from lzr.analysis.predictconditions import Bound
-from lzr.analysis.predictcounts import reason_of
+from lzr.prediction import predict
+from lzr.prediction.asked import BLIND, Addresses, Asked
+from lzr.prediction.conditions import Bound
+from lzr.prediction.counts import reason_of
+from lzr.prediction.predict import SIX, Comparison, Feedback, Listed, Model
 from lzr.rows import V4_MAPPED
 from lzr.safetext import plain
 from lzr.targets.screen import PRINTERS

@@ -27,11 +27,11 @@ from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import Learnt, Round
 from coordinator.processes.privilege import invoking_user
-from lzr.analysis import predict
 from lzr.analysis.asked import Part
-from lzr.analysis.predictconditions import Bound
-from lzr.analysis.predictcounts import Services
 from lzr.errors import UsageError, printable
+from lzr.prediction import predict
+from lzr.prediction.conditions import Bound
+from lzr.prediction.counts import Services
 
 OK, FAILED, LOST = 0, 1, 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

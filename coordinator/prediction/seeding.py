@@ -20,12 +20,12 @@ from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
 from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, Lines
 from lzr.analysis import asked as asking
-from lzr.analysis import predictboxes
 from lzr.analysis.asked import Part
-from lzr.analysis.predict import SIX, plain_hosts, with_networks
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictboxes import Middleboxes
-from lzr.analysis.predictcounts import Services
+from lzr.prediction import boxes as predictboxes
+from lzr.prediction.asked import PORTS, Addresses, Asked
+from lzr.prediction.boxes import Middleboxes
+from lzr.prediction.counts import Services
+from lzr.prediction.predict import SIX, plain_hosts, with_networks
 from lzr.rows import V4_MAPPED
 
 if TYPE_CHECKING:

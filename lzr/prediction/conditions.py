@@ -5,8 +5,8 @@ A *condition* is a port, a kind of feature and its value: "answers on 80 with pr
 there, and hosts that answered. Their share is drawn towards that of the port alone (and that towards all
 hosts'), so that three hosts out of three are not a certainty, and a lower bound of it is taken. The
 condition with the best lower bound proposes the port; how likely it is, all conditions of the same answer
-say together (`evidence`, `predictweighing`). How low the bound is, how they are weighed, and how far the
-result can be believed, comes from hosts that were held out (`predictheldout`). It is about one port of the
+say together (`evidence`, `weighing`). How low the bound is, how they are weighed, and how far the
+result can be believed, comes from hosts that were held out (`heldout`). It is about one port of the
 host: what its other ports say is not joined with it.
 
 After Izhikevich, Teixeira, Durumeric: *Predicting IPv4 Services Across All Ports*, SIGCOMM 2022 (GPS).
@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis.predictasked import PORTS, Asked
-from lzr.analysis.predictcounts import LEAST_HITS, Counted, HostAnswers, Services, conditions
-from lzr.analysis.predictweighing import logit
+from lzr.prediction.asked import PORTS, Asked
+from lzr.prediction.counts import LEAST_HITS, Counted, HostAnswers, Services, conditions
+from lzr.prediction.weighing import logit
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -104,7 +104,7 @@ class Conditions:
         return len(self.score)
 
     def evidence(self, services: Services, place: I64, port: I64, score: F64) -> F64:
-        """What each kind of feature says of candidates: (n, 2 + kinds), as `predictweighing` takes it.
+        """What each kind of feature says of candidates: (n, 2 + kinds), as `weighing` takes it.
 
         place: (n,) the service that the candidate comes from; port: (n,); score: (n,) of its best condition.
         Columns: log odds of the score, of the port alone, and of each kind what it says beyond that.

@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.madeinternet import FIRST, made
 from benchmarks.predicting import services_of
-from lzr.analysis import predict, predictnetworks
-from lzr.analysis.predict import Model
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictcounts import Services
+from lzr.prediction import networks, predict
+from lzr.prediction.asked import PORTS, Addresses, Asked
+from lzr.prediction.counts import Services
+from lzr.prediction.predict import Model
 
 
 @cache
@@ -88,8 +88,8 @@ def test_who_is_left_is_told_by_some_hosts_where_there_are_many(monkeypatch: pyt
     services = Services(number, place, np.zeros((2_000, 1), np.int32), ("fingerprint",))
     done = rng.random((40, ports)) < 0.5
     hosts = np.unique(number[drawn])[::7]  # every seventh, as the table of all would be thinned
-    monkeypatch.setattr(predictnetworks, "_MOST_HOSTS", -(-len(np.unique(number[drawn])) // 7))
-    left, share = predictnetworks._left(services, rows, place, drawn, done, ports, 3_000.0)
+    monkeypatch.setattr(networks, "_MOST_HOSTS", -(-len(np.unique(number[drawn])) // 7))
+    left, share = networks._left(services, rows, place, drawn, done, ports, 3_000.0)
     for network, of in enumerate(done):
         has = np.array([np.isin(np.arange(ports), place[drawn & (number == host)]) for host in hosts])
         gone = (has & of).any(1)

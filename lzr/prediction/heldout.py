@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis.predictasked import Asked
-from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Found
-from lzr.analysis.predictcounts import Known, Services, eligible
-from lzr.analysis.predictweighing import Weights, weights
+from lzr.prediction.asked import Asked
+from lzr.prediction.conditions import BOUNDS, Bound, Conditions, Found
+from lzr.prediction.counts import Known, Services, eligible
+from lzr.prediction.weighing import Weights, weights
 
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]

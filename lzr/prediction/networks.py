@@ -1,10 +1,10 @@
 """How often an address of which nothing is known answers on a port: P(port | network), from wide to narrow.
 
 Networks are nested: all, /16, /20, /24. What is to be expected of one comes from the kinds of hosts that
-it seems to hold and from the networks around it (`predictkinds`). Counted are only pairs that were asked
+it seems to hold and from the networks around it (`kinds`). Counted are only pairs that were asked
 without knowing anything of the host: those that were asked because of an answer say nothing of a stranger.
 
-Where hosts that answered are left to `predictconditions` (`strangers`), the rest of a network that was
+Where hosts that answered are left to `conditions` (`strangers`), the rest of a network that was
 asked on port 80 are the hosts without port 80. Then what is to be expected comes from the seed's random
 sample alone; from it go the hosts that answered on a port that their network has been asked on, neither
 as asked nor as answers; and a network is hoped for as much as it has kept of what was hoped for before.
@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictkinds, predictsampled
-from lzr.analysis.predictasked import PORTS, Addresses, Asked, by_port
-from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictkinds import Answers
+from lzr.prediction import kinds as predictkinds
+from lzr.prediction import sampled as predictsampled
+from lzr.prediction.asked import PORTS, Addresses, Asked, by_port
+from lzr.prediction.counts import Services
+from lzr.prediction.kinds import Answers
 
 I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]

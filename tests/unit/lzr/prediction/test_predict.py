@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.madeinternet import FIRST, Internet, made
 from benchmarks.predicting import in_port_order, loop, services_of
-from lzr.analysis import predict
-from lzr.analysis.predict import Model
-from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import Conditions
-from lzr.analysis.predictcounts import Services, reason_of
+from lzr.prediction import predict
+from lzr.prediction.asked import EMPTY, PORTS, Addresses, Asked
+from lzr.prediction.conditions import Conditions
+from lzr.prediction.counts import Services, reason_of
+from lzr.prediction.predict import Model
 
 KINDS = ("fingerprint", "product")
 

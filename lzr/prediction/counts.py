@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis.predictasked import BLIND, PORTS, Asked, Singles
+from lzr.prediction.asked import BLIND, PORTS, Asked, Singles
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr.analysis import predict
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import BOUNDS
-from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictheldout import calibrated, calibration
+from lzr.prediction import predict
+from lzr.prediction.asked import PORTS, Addresses, Asked
+from lzr.prediction.conditions import BOUNDS
+from lzr.prediction.counts import Services
+from lzr.prediction.heldout import calibrated, calibration
 
 KINDS = ("fingerprint", "product")
 

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictkinds
-from lzr.analysis.predictasked import Addresses, Asked, joined
-from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictheldout import Calibration, calibration
-from lzr.analysis.predictkinds import USUAL, Answers, Profiles, Pull
-from lzr.analysis.predictweighing import logit, weights
+from lzr.prediction import kinds as predictkinds
+from lzr.prediction.asked import Addresses, Asked, joined
+from lzr.prediction.counts import Services
+from lzr.prediction.heldout import Calibration, calibration
+from lzr.prediction.kinds import USUAL, Answers, Profiles, Pull
+from lzr.prediction.weighing import logit, weights
 
 I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.analysis.predictasked import BLIND, PORTS, Addresses, Asked, joined
+from lzr.prediction.asked import BLIND, PORTS, Addresses, Asked, joined
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=8)
 

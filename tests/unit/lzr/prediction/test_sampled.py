@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lzr.analysis import predictsampled
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictkinds import PULLS, USUAL, Answers, Profiles
-from lzr.analysis.predictsampled import PLAIN, Sample, Trust, trust
+from lzr.prediction import sampled as predictsampled
+from lzr.prediction.asked import PORTS, Addresses, Asked
+from lzr.prediction.kinds import PULLS, USUAL, Answers, Profiles
+from lzr.prediction.sampled import PLAIN, Sample, Trust, trust
 
 LEVELS = [16, 12, 8]
 NETWORKS, EACH = 256, 16
@@ -72,7 +72,7 @@ def test_of_very_many_hosts_the_kinds_of_all_are_taken(monkeypatch: pytest.Monke
     sample, first = sampled(np.full((NETWORKS, 2), 0.05), 3)
     known = profiles_of(sample)
     each = trust(sample, first, LEVELS, PULLS[0], known)
-    monkeypatch.setattr("lzr.analysis.predictkinds.MOST_HOSTS", 10)
+    monkeypatch.setattr("lzr.prediction.kinds.MOST_HOSTS", 10)
     monkeypatch.setattr(predictsampled, "kinds", None)
     assert np.allclose(trust(sample, first, LEVELS, PULLS[0], known).of, each.of, atol=0.4)
 

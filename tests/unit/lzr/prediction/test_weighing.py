@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr.analysis.predictweighing import logit, weights
+from lzr.prediction.weighing import logit, weights
 
 
 def test_without_held_out_candidates_the_best_score_decides() -> None:

@@ -179,7 +179,7 @@ class Asked:
         self._blind[round_, port] = joined((same, addresses)) if same.size else addresses
 
     def add_pairs(self, address: I64, port: I64, reason: I64 | int = BLIND, *, round_: int = 0) -> None:
-        """(n,) addresses and ports, in any order, and why they were asked (`predictcounts.reason_of`), or
+        """(n,) addresses and ports, in any order, and why they were asked (`counts.reason_of`), or
         BLIND."""
         reasons = np.broadcast_to(np.asarray(reason, np.int64), address.shape)
         blind = np.flatnonzero(reasons == BLIND)

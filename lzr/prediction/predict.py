@@ -1,8 +1,8 @@
 """The list of what to ask next: pairs of address and port, the likeliest first.
 
 Two kinds stand in it. Hosts that have answered are asked on the ports that hosts like them answer on
-(`predictconditions`); addresses of which nothing is known, on those that are frequent in their network
-(`predictnetworks`). What has been asked is never asked again, and nothing outside the space is.
+(`conditions`); addresses of which nothing is known, on those that are frequent in their network
+(`networks`). What has been asked is never asked again, and nothing outside the space is.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictboxes, predictnetworks
-from lzr.analysis.predictasked import EMPTY, Addresses, Asked
-from lzr.analysis.predictboxes import NOBODY, Belief, Middleboxes
-from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions
-from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictheldout import Calibration, View, calibrated, calibration
-from lzr.analysis.predictnetworks import Networks
-from lzr.analysis.predictweighing import Weights
+from lzr.prediction import boxes as predictboxes
+from lzr.prediction import networks as predictnetworks
+from lzr.prediction.asked import EMPTY, Addresses, Asked
+from lzr.prediction.boxes import NOBODY, Belief, Middleboxes
+from lzr.prediction.conditions import BOUNDS, Bound, Conditions
+from lzr.prediction.counts import Services
+from lzr.prediction.heldout import Calibration, View, calibrated, calibration
+from lzr.prediction.networks import Networks
+from lzr.prediction.weighing import Weights
 
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
@@ -41,7 +42,7 @@ LEAST = 0.0005
 
 @dataclass
 class Model:
-    """What was learnt. strangers: hosts that answered are left to the conditions (see `predictnetworks`).
+    """What was learnt. strangers: hosts that answered are left to the conditions (see `networks`).
     boxes: what middleboxes answer, where the seed has any."""
 
     services: Services

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr.analysis import predict, predictboxes
-from lzr.analysis.predict import Model
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictboxes import Middleboxes, believed, seen
-from lzr.analysis.predictcounts import Services
+from lzr.prediction import boxes as predictboxes
+from lzr.prediction import predict
+from lzr.prediction.asked import PORTS, Addresses, Asked
+from lzr.prediction.boxes import Middleboxes, believed, seen
+from lzr.prediction.counts import Services
+from lzr.prediction.predict import Model
 
 KINDS = ("fingerprint", "product")
 NETWORKS, EACH = 64, 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr.analysis.predictkinds import (
+from lzr.prediction.kinds import (
     PULLS,
     USUAL,
     Answers,

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictkinds
-from lzr.analysis.predictasked import PORTS, Addresses, Asked, joined
-from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictnetworks import LEVELS, blocks
+from lzr.prediction import kinds as predictkinds
+from lzr.prediction.asked import PORTS, Addresses, Asked, joined
+from lzr.prediction.counts import Services
+from lzr.prediction.networks import LEVELS, blocks
 
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]

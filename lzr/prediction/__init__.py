@@ -1,0 +1,1 @@
+"""Which services are likely to answer, worked out of what was asked and answered before."""
