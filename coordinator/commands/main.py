@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 _POSIX = sys.platform != "win32"
 OK, FAILED, USAGE = 0, 1, 2
+_HELP = {"-h", "-help", "--help", "-help-all", "--help-all"}
 _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
 OVER_RESULTS = ("diff", "enrich", "export", "plan", "predict", "report")
 """Subcommands that read files of results, each in a module of its own name; they run on any system."""
+ROOM, ROOM_OF_SCAN = 128, 256
+"""MiB of address space below which libraries in C end the process without a sentence of ours, for subcommands
+and for a scan. Watched: 115 MiB and 205 MiB with numpy 2 and zmq 26 on two processors."""
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
 
 
@@ -76,6 +80,8 @@ def main(argv: list[str] | None = None) -> int:
     # Until the scan's loop can take them: within an import they end in a traceback or worse, and the guard
     # stays. bin/lzr holds them back from when it has begun its guard.
     _hold_signals(True)
+    if sys.argv[1:2] != ["predict"]:  # before numpy: nobody else multiplies large matrices
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _POSIX:
         from coordinator.files import patient, standard
 
@@ -92,6 +98,9 @@ def main(argv: list[str] | None = None) -> int:
             if argv[0] != "guard" and (trouble := _stdout_trouble()):
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
                 return USAGE
+            if argv[0] != "guard" and (trouble := _room_trouble(ROOM)):
+                print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
+                return FAILED
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
         except KeyboardInterrupt:
@@ -109,6 +118,21 @@ def main(argv: list[str] | None = None) -> int:
     from coordinator.guard.early import put_up_early
 
     return _scan(argv, put_up_early(argv))
+
+
+def _room_trouble(least: int) -> str:
+    """A sentence on too low a limit of the address space (ulimit -v); empty where there are so many MiB."""
+    if not _POSIX:
+        return ""
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY or limit >= least << 20:
+        return ""
+    return (
+        f"there is not memory enough: ulimit -v allows {limit >> 20} MiB of addresses, and this needs "
+        f"{least} MiB at least (ulimit -v {least << 10})"
+    )
 
 
 def _is_gone(program: str) -> bool:
@@ -182,7 +206,6 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     import gc
 
     gc.disable()  # what is loaded stays: looking for garbage in it would take 13 ms
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: nobody multiplies matrices here
     if sys.platform == "linux":
         from coordinator.files import patient, pipes
 
@@ -193,7 +216,10 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
     # From here on the guard has to be taken away again, whatever ends us.
     stream = launched = None
+    trouble = ""
     try:
+        if (trouble := _room_trouble(ROOM)) and not _HELP.intersection(argv):
+            raise MemoryError(trouble)
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
@@ -203,6 +229,8 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
                 guard = None
             gc.enable()
             return _list_targets(options)
+        if trouble := _room_trouble(ROOM_OF_SCAN):
+            raise MemoryError(trouble)
         stream = _stdin(options)
         guard = _guarded(guard, options)
         if (
@@ -227,8 +255,10 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         raise
     except _Interrupted as error:
         return 128 + error.number
-    except MemoryError:
-        print("lzr: there is not memory enough: fewer workers (-w), or a higher ulimit -v", file=sys.stderr)
+    except MemoryError as error:
+        why = str(error) if trouble else ""
+        why = why or "there is not memory enough: fewer workers (-w), or a higher ulimit -v"
+        print(safetext.line(f"lzr: {why}"), file=sys.stderr)
         return FAILED
     finally:
         if launched is not None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from coordinator.dashboard.terminal import abilities, wanted
+from coordinator.dashboard.terminal import abilities, columns, wanted
 from coordinator.endpoints.control import ControlServer
 from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
@@ -280,7 +280,8 @@ class Console:
         self.totals.warnings = [sentence for _, sentence in self._notes]
         snapshot = self.meter.snapshot(now, self.totals, wall)
         unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
-        text = status.summary(snapshot, tail, results, unicode=unicode)
+        width = 10_000 if self.options.quiet else columns(sys.stderr)  # lines are picked: none is wrapped
+        text = status.summary(snapshot, tail, results, unicode=unicode, width=width)
         if self.options.quiet:  # that something was lost is an error, and said
             text = "".join(line for line in text.splitlines(True) if "DISAGREE" in line)
         self._write_status(status.csv_row(snapshot))

@@ -24,6 +24,7 @@ ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"  # other screen, no cursor, no wra
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 SAVE_CURSOR, RESTORE_CURSOR = "\x1b7", "\x1b8"
 LEAVE = "\x1b[r\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
+_MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,13 @@ def abilities(stream: IO[str], environ: Mapping[str, str] | None = None) -> Abil
     locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
     unicode = "utf-8" in locale.lower() or "utf8" in locale.lower()
     return Abilities(cursor, colours, unicode)
+
+
+def columns(stream: IO[str]) -> int:
+    """How many columns the terminal behind a stream has; many where it is none, or does not know."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _MANY
+    return _MANY
 
 
 def _first_environ() -> Mapping[str, str]:

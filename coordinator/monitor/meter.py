@@ -95,6 +95,7 @@ class _Process:
         self.gauges: Mapping[str, Any] = {}
         self.kinds: dict[str, dict[int, Mapping[str, Any]]] = {key: {} for key in _BY_KIND}  # by pid
         self.rates: dict[str, Rate] = {}
+        self._since = now
 
     def filled(self, pid: int) -> None:
         """From now on the process at this place is `pid`."""
@@ -121,6 +122,7 @@ class _Process:
             last[key] = value
             if key not in self.rates:
                 self.rates[key] = Rate()
+                self.rates[key].add(self._since, 0)  # or its first report would show no rate
             self.rates[key].add(now, self.total(key))
         for key, counts in self.kinds.items():
             if isinstance(stats.get(key), Mapping):
@@ -202,6 +204,8 @@ class Meter:
         self._restarts = 0
         self._read = Rate()
         self._done = Rate()
+        for rate in (self._read, self._done):
+            rate.add(started, 0)
         self._history: deque[Second] = deque(maxlen=HISTORY_SECONDS)
         self._second = 0  # the second that is being counted, since `started`
         self._edge = (0, 0, 0, 0)  # read, done, rx, tx at its beginning

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ def _rates(now: float, average: float) -> str:
 
 
 _WIDEST = 400  # characters of a line of the report
+_WIDTH = 78  # columns of the summary where the terminal has as many
 CSV_HEADER = ",".join(
     [*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in (*OUTCOME_WORDS, *RARE_OUTCOMES)]
 )
@@ -161,24 +163,36 @@ def _block(block: BlockOrder) -> str:
 
 
 def summary(
-    snapshot: Snapshot, tail: Sequence[str] = (), results: Sequence[str] = (), *, unicode: bool = False
+    snapshot: Snapshot,
+    tail: Sequence[str] = (),
+    results: Sequence[str] = (),
+    *,
+    unicode: bool = False,
+    width: int = _WIDTH,
 ) -> str:
     """What stays on the screen when a scan has ended.
 
-    `tail` follows the table: the reference's counters as JSON and its counts
-    (`lzr.records.summary.Summary.lines`). `results`: where the results are.
+    width: columns of the terminal; where the two tables do not fit beside each other, they follow each other,
+    and text is wrapped between words. Names of files and warnings stay lines, to be copied. `tail` follows
+    the table: the reference's counters as JSON and its counts (`lzr.records.summary.Summary.lines`).
+    `results`: where the results are.
     """
     dash = "─" if unicode else "-"
-    width = 78
+    narrow, width = width < _WIDTH, max(1, min(width, _WIDTH))
     lines = [_rule(f"lzr: {_ending(snapshot)} after {numbers.clock(snapshot.elapsed)}", width, dash)]
-    lines += [ledger_line(snapshot.read, snapshot.by_fate), ""]
-    lines += _beside(_fates(snapshot), _prints(snapshot, 12, dash), gap=6)
+    ledger = ledger_line(snapshot.read, snapshot.by_fate)
+    lines += [*(_wrapped(ledger, width) if narrow else [ledger]), ""]
+    fates, prints = _fates(snapshot), _prints(snapshot, 12, dash)
+    beside = _beside(fates, prints, gap=6)
+    if narrow and max(map(len, beside)) > width:
+        beside = [_plain(text, width) for text in (*fates, "", *prints)]
+    lines += beside
     lines.append("")
     packets = ((snapshot.tx, "sent"), (snapshot.rx, "received"), (snapshot.retransmits, "sent again"))
     text = ", ".join(
         f"{numbers.count(number)} {word}" for number, word in (*packets, (snapshot.drops, "dropped"))
     )
-    lines.append(f"packets: {text}")
+    lines += _wrapped(f"packets: {text}", width) if narrow else [f"packets: {text}"]
     if snapshot.restarts:
         lines.append(f"processes that ended unasked and were replaced: {snapshot.restarts}")
     if snapshot.rate_done_average:
@@ -188,6 +202,10 @@ def summary(
     lines.append(dash * width)
     lines += tail
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _ending(snapshot: Snapshot) -> str:

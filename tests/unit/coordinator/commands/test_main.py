@@ -244,3 +244,40 @@ def test_a_guard_that_cannot_be_taken_away_is_a_sentence(capsys: pytest.CaptureF
     assert capsys.readouterr().err == (
         "lzr: the RST guard: nft: Cannot allocate memory; lzr guard off takes away what is left\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "least"),
+    [
+        ("identify /dev/null", 128),
+        ("fleet check /no/such/plan", 128),
+        ("-p 80 192.0.2.0/30 --dryrun", 128),
+        ("-sendSYNs -I /dev/null -f /dev/null", 256),
+    ],
+)
+def test_too_little_room_for_addresses_is_one_sentence(line: str, least: int) -> None:
+    """Libraries in C end the process, or say what only their makers understand."""
+    for allowed in (30, 90, least - 1):
+        limited = f'ulimit -v {allowed << 10}; exec "$@"'
+        shown = subprocess.run(
+            [
+                "sh",
+                "-c",
+                limited,
+                "sh",
+                sys.executable,
+                "-P",
+                "-m",
+                "coordinator.commands.main",
+                *line.split(),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        (sentence,) = shown.stderr.splitlines()
+        assert shown.returncode == main.FAILED
+        assert f"memory enough: ulimit -v allows {allowed} MiB" in sentence
+        assert f"this needs {128 if allowed < 128 else least} MiB at least" in sentence

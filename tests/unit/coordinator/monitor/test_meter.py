@@ -58,3 +58,15 @@ def test_a_resumed_sweep_has_the_rate_of_what_it_asks_now() -> None:
         assert snapshot.eta == (2 * half - totals.read) / rate + wait
     assert snapshot.rate_in == rate
     assert {entry.read for entry in snapshot.history} == {rate}
+
+
+def test_the_first_report_of_a_scan_has_a_rate() -> None:
+    """What was sent, read and done by then is shown as so much a second, not as nothing."""
+    meter = Meter(100.0)
+    meter.launched(100.0, "flow", 0, 7)
+    meter.feed(101.0, {"role": "flow", "index": 0, "pid": 7, "tx": 500, "rx": 40})
+    first = meter.snapshot(101.0, Totals(read=600, done=300))
+    assert (first.tx_rate, first.rx_rate) == (500.0, 40.0)
+    assert (first.rate_in, first.rate_done) == (600.0, 300.0)
+    meter.feed(102.0, {"role": "flow", "index": 1, "pid": 8, "tx": 900})  # nobody said when it began
+    assert meter.snapshot(102.0, Totals(read=600, done=300)).workers[1].tx == 0.0

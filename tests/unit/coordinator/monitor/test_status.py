@@ -118,6 +118,23 @@ def test_summary_shows_both_sides_of_the_ledger() -> None:
     assert status.summary(Snapshot())
 
 
+def test_summary_fits_a_narrow_terminal() -> None:
+    """Its tables follow each other, its text breaks between words; no figure of the wide one is missing."""
+    snapshot = seen()
+    snapshot = replace(snapshot, read=snapshot.done + 7, rejected=4, duplicates=3, phase=Phase.DONE)
+    wide = status.summary(snapshot)
+    assert wide == status.summary(snapshot, width=200)
+    for width in (40, 60, 77):
+        narrow = status.summary(snapshot, width=width)
+        assert max(map(len, narrow.splitlines())) <= width
+        assert narrow.splitlines()[-1] == "-" * width
+        said = " ".join(narrow.split())
+        assert "4 unparsable + 3 duplicate" in said
+        for word in status.OUTCOME_WORDS.values():
+            assert f"{word} " in said
+        assert all(f" {name} " in said for name in list(snapshot.fingerprints)[:5])
+
+
 def test_report_says_where_a_sweep_is_answered() -> None:
     heat = {f"10.{net}.0.0/16": (100 - net, 2000) for net in range(30)}
     found = status.report(seen(heat=heat, heat_by="network"))
