@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _POSIX = sys.platform != "win32"
 OK, FAILED, USAGE = 0, 1, 2
 _HELP = {"-h", "-help", "--help", "-help-all", "--help-all"}
+_NO_MEMORY = "there is not memory enough: fewer workers (-w), or a higher ulimit -v"
 _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
 OVER_RESULTS = ("diff", "enrich", "export", "plan", "predict", "report")
@@ -98,11 +99,12 @@ def main(argv: list[str] | None = None) -> int:
             if argv[0] != "guard" and (trouble := _stdout_trouble()):
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
                 return USAGE
-            if argv[0] != "guard" and (trouble := _room_trouble(ROOM)):
-                print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
-                return FAILED
+            _need(0 if argv[0] == "guard" else ROOM)
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
+        except _NoRoom as error:
+            print(safetext.line(f"lzr {argv[0]}: {error}"), file=sys.stderr)
+            return FAILED
         except KeyboardInterrupt:
             return 130
         except BrokenPipeError:  # lzr ctl status | head
@@ -120,19 +122,18 @@ def main(argv: list[str] | None = None) -> int:
     return _scan(argv, put_up_early(argv))
 
 
-def _room_trouble(least: int) -> str:
-    """A sentence on too low a limit of the address space (ulimit -v); empty where there are so many MiB."""
-    if not _POSIX:
-        return ""
-    import resource
+class _NoRoom(MemoryError):
+    """The limit of the address space (ulimit -v) is too low; the text is a sentence for the user."""
 
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY or limit >= least << 20:
-        return ""
-    return (
-        f"there is not memory enough: ulimit -v allows {limit >> 20} MiB of addresses, and this needs "
-        f"{least} MiB at least (ulimit -v {least << 10})"
-    )
+
+def _need(least: int) -> None:
+    """Raises _NoRoom where the limit of the address space is below so many MiB."""
+    if not _POSIX:
+        return
+    from coordinator.processes.limits import room_trouble
+
+    if trouble := room_trouble(least):
+        raise _NoRoom(trouble)
 
 
 def _is_gone(program: str) -> bool:
@@ -206,20 +207,14 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     import gc
 
     gc.disable()  # what is loaded stays: looking for garbage in it would take 13 ms
-    if sys.platform == "linux":
-        from coordinator.files import patient, pipes
-
-        pipes.widen(0)  # it may be filling up already
-        patient.set_up_stderr()
+    _widen_stdin()
     from lzr.errors import UsageError
     from lzr.options import parse
 
     # From here on the guard has to be taken away again, whatever ends us.
     stream = launched = None
-    trouble = ""
     try:
-        if (trouble := _room_trouble(ROOM)) and not _HELP.intersection(argv):
-            raise MemoryError(trouble)
+        _need(0 if _HELP.intersection(argv) else ROOM)
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
@@ -229,8 +224,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
                 guard = None
             gc.enable()
             return _list_targets(options)
-        if trouble := _room_trouble(ROOM_OF_SCAN):
-            raise MemoryError(trouble)
+        _need(ROOM_OF_SCAN)
         stream = _stdin(options)
         guard = _guarded(guard, options)
         if (
@@ -256,8 +250,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     except _Interrupted as error:
         return 128 + error.number
     except MemoryError as error:
-        why = str(error) if trouble else ""
-        why = why or "there is not memory enough: fewer workers (-w), or a higher ulimit -v"
+        why = str(error) if isinstance(error, _NoRoom) else _NO_MEMORY
         print(safetext.line(f"lzr: {why}"), file=sys.stderr)
         return FAILED
     finally:
@@ -267,6 +260,14 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
             stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:
             _taken_away(guard)
+
+
+def _widen_stdin() -> None:
+    if sys.platform == "linux":
+        from coordinator.files import patient, pipes
+
+        pipes.widen(0)  # it may be filling up already
+        patient.set_up_stderr()
 
 
 def _taken_away(guard: Guard) -> None:

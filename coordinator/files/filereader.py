@@ -6,6 +6,7 @@ and a signal ends it. What has been read is kept, since what came through a FIFO
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -49,13 +50,19 @@ class FileReader:
         return self._kept[path]
 
     def open(self, path: str) -> int:
-        """A descriptor to read from, once there is something; a FIFO without a writer is waited for."""
+        """A descriptor to read from, once there is something; a FIFO without a writer is waited for.
+
+        Raises UsageError, or Interrupted.
+        """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from error
         try:
-            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            mode = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(mode):
+                raise UsageError(f"cannot read {path}: {os.strerror(errno.EISDIR)}")
+            if stat.S_ISFIFO(mode):
                 self._await(descriptor, f"{path} is a FIFO to which nobody writes: waiting for its writer")
             os.set_blocking(descriptor, True)
         except BaseException:

@@ -14,14 +14,12 @@ from lzr.targets.textencoding import Text, coding
 
 
 class PlainText:
-    """Reads a stream. trouble: what is wrong with a compressed input that turns out to be damaged; it ends
-    there.
-    """
+    """Reads a stream, which ends where it cannot be read, or is damaged."""
 
     def __init__(self, stream: Stream, *, binary: bool = False) -> None:
         """binary: the input is no text (ZMap's fast dry run) and goes through as it is."""
         self.stream = stream
-        self.trouble = ""
+        self._damage = ""  # of a compressed input
         self._binary = binary
         self._first: bytes | None = b""  # until it is known whether the input is compressed
         self._form = ""  # of the compression
@@ -29,6 +27,11 @@ class PlainText:
         self._head: bytes | None = b""  # until it is known what kind of text the input is
         self._text = Text()
         self._finished = False
+
+    @property
+    def trouble(self) -> str:
+        """Why the input was not read to its end; empty while nothing is wrong."""
+        return self.stream.trouble or self._damage
 
     @property
     def pending(self) -> bool:
@@ -65,7 +68,7 @@ class PlainText:
                 packed.feed(chunk)
                 return packed.read() or None
             packed.finish()
-        self.trouble = packed.trouble
+        self._damage = packed.trouble
         return plain
 
     def _begin(self) -> bytes | None:

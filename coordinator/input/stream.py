@@ -65,6 +65,8 @@ class Stream:
         """Whether the pipe was full before the last `read`: its writer had to wait for us."""
         self.overtaken = False
         """Whether we are so far behind that the writer has to wait, and `read_on` cannot help it."""
+        self.trouble = ""
+        """Why it could not be read to its end, which then seems to have come."""
         self._ended = False
         self._over = False  # the thread reads no more
         self._thread: threading.Thread | None = None
@@ -95,8 +97,11 @@ class Stream:
                     return
                 if len(chunk) < small and select.select([self._stopped], [], [], _REST)[0]:
                     return
-        except OSError:
-            return  # the loop, which reads on from here, will meet it too
+        except BlockingIOError:
+            return  # the loop reads on from here
+        except OSError as error:  # a socket tells of it once only
+            self.trouble = error.strerror or str(error)
+            self._ended = True
         finally:
             self._over = True
             os.eventfd_write(self._wake, 1)
@@ -198,6 +203,9 @@ class Stream:
             chunk = os.read(self._descriptor, CHUNK)
         except BlockingIOError:  # somebody made it so, and somebody else was quicker
             return None
+        except OSError as error:  # a directory, a disk that fails, a peer that resets the connection
+            self.trouble = error.strerror or str(error)
+            chunk = b""
         if len(chunk) >= min(CHUNK, _FULL * self._pipe):  # else that was all, and not so much
             self.full = self._is_full(len(chunk))
         now = time.monotonic()

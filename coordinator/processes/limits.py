@@ -35,3 +35,14 @@ def raise_threads(wanted: int = _WANTED) -> None:
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
+
+
+def room_trouble(least: int) -> str:
+    """A sentence where the limit of the address space (`ulimit -v`) is below so many MiB; else empty."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY or limit >= least << 20:
+        return ""
+    return (
+        f"there is not memory enough: ulimit -v allows {limit >> 20} MiB of addresses, and this needs "
+        f"{least} MiB at least (ulimit -v {least << 10})"
+    )

@@ -41,6 +41,7 @@ def packets(box: Namespace) -> str:
         (("--interface", "nope0", *OUT), "there is no network interface 'nope0'"),
         (("-f", "/nope/found.json"), "cannot write /nope/found.json: No such file or directory"),
         (("-f", "/"), "cannot write /: Is a directory"),
+        (("-I", "/", *OUT), "cannot read /: Is a directory"),
         (("--dashboard-file", "/nope/last.svg", *OUT), "cannot write /nope/last.svg"),
         (("--checkpoint", "/proc/kept", *OUT), "cannot make /proc/kept"),
         (("-input-file", "/nope", *OUT), "cannot read /nope: No such file or directory"),

@@ -37,3 +37,5 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(UsageError, match=f"cannot read {path}: {why}"):
             FileReader().whole(str(path))
+        with pytest.raises(UsageError, match=f"cannot read {path}: {why}"):
+            FileReader().open(str(path))

@@ -9,8 +9,11 @@ import itertools
 import lzma
 import os
 import select
+import socket
+import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -341,3 +344,34 @@ def test_a_frame_that_holds_nothing_may_come_byte_by_byte() -> None:
         for descriptor in (reads, writes):
             if descriptor >= 0:
                 os.close(descriptor)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_input_that_cannot_be_read_on_ends_and_says_why(pack: Callable[[bytes], bytes]) -> None:
+    """As from a disk that fails, or from a peer that resets the connection, as here."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as here:
+        here.connect(server.getsockname())
+        peer, _ = server.accept()
+        text = PlainText(Stream(here.fileno()))
+        peer.sendall(pack(b"192.0.2.1:80\n192.0.2.2:80\n"))
+        found = b""
+        while not found.endswith(b"2:80\n"):
+            select.select([text.stream.fileno()], [], [], 10)
+            found += text.read() or b""
+        assert text.trouble == ""
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        end: bytes | None = None
+        while end is None:
+            select.select([text.stream.fileno()], [], [], 10)
+            end = text.read()
+        assert (end, text.trouble) == (b"", "Connection reset by peer")
+
+
+def test_a_directory_ends_at_once(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    text = PlainText(Stream(descriptor))
+    while (end := text.read()) is None:
+        select.select([text.stream.fileno()], [], [], 10)
+    os.close(descriptor)
+    assert (end, text.trouble) == (b"", "Is a directory")
