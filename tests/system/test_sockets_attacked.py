@@ -21,7 +21,7 @@ from tests.system.test_faults_processes import LIVELY, right, wanted
 
 pytestmark = [pytest.mark.root, pytest.mark.attack]
 
-QUICK = ("-rt", "0.3", "-t", "0.6", "-c", "2")
+PATIENT = ("-rt", "1.5", "-t", "6", "-c", "2")  # an attacker takes a whole core, and answers are judged
 NOBODY = 65534
 AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
@@ -70,7 +70,7 @@ def test_sockets_swapped_for_links_while_scans_start(arena: Range) -> None:
         assert attacker.stdout is not None
         assert attacker.stdout.readline() == "ready\n"
         for number in range(3):
-            found = scan(arena.scanner, "-sendSYNs", *QUICK, lines=services(8), name=f"scan{number}")
+            found = scan(arena.scanner, "-sendSYNs", *PATIENT, lines=services(8), name=f"scan{number}")
             assert prize.stat().st_uid == 0, "the file was given away"
             assert_right(found, 8, classes=LIVELY)
         turns, swapped = map(int, attacker.communicate("", timeout=30)[0].split())
@@ -88,7 +88,7 @@ def test_sockets_cannot_be_reached_by_others_of_the_user(arena: Range) -> None:
     source.write_text("".join(services(count)))
     environment = {**os.environ, "RUNTIME_DIRECTORY": ""}  # where a scan puts them by itself
     with source.open() as stdin:
-        words = ("-sendSYNs", "-rate", "1000", "-w", "1", *QUICK, "-f", target)
+        words = ("-sendSYNs", "-rate", "300", "-w", "1", *PATIENT, "-f", target)
         victim = Victim(arena.scanner, *words, stdin=stdin, env=environment)
     wait_for(lambda: lines_in(target) > 100, "records")
     (directory,) = Path("/run/lzr").glob(f"run-{victim.pid}-*")
