@@ -77,7 +77,7 @@ def test_as_many_results_although_collectors_die(arena: Range) -> None:
     respond(arena, count, "h")
     target, source = arena.lab.directory / "out", arena.lab.directory / "targets"
     source.write_text("".join(services(count)))
-    words = ("-sendSYNs", *QUICK, "-rate", "4000", "-N", str(wanted), "-w", "2", "--collect-workers", "2")
+    words = ("-sendSYNs", *QUICK, "-rate", "1500", "-N", str(wanted), "-w", "2", "--collect-workers", "2")
     victim = Victim(arena.scanner, *words, "-f", target, "-I", source, stdin=subprocess.DEVNULL)
     for more in (1000, 5000):
         wait_for(lambda more=more: lines_in(target) > more, "records")
@@ -95,7 +95,7 @@ def test_as_many_results_over_several_runs(arena: Range) -> None:
     respond(arena, count, "h")
     target, source, kept = (arena.lab.directory / name for name in ("out", "targets", "kept"))
     source.write_text("".join(services(count)))
-    words = ("-sendSYNs", *QUICK, "-rate", "2000", "-I", source, "-f", target)
+    words = ("-sendSYNs", *QUICK, "-rate", "1000", "-I", source, "-f", target)
     assert Victim(arena.scanner, *words, "-N", "100", stdin=subprocess.DEVNULL).wait(60) == 0
     words = (*words, "-N", str(wanted), "--checkpoint", kept)
     victim = Victim(arena.scanner, *words, stdin=subprocess.DEVNULL, name="first")
