@@ -26,15 +26,16 @@ class Addresses:
     """A set of IPv4 addresses. first, last: (n,) i64, sorted, disjoint ranges that do not touch."""
 
     def __init__(self, first: I64, last: I64) -> None:
-        order = np.argsort(first, kind="stable")
-        first, last = first[order], last[order]
+        if (first[1:] < first[:-1]).any():  # of millions in order, nothing is copied
+            order = np.argsort(first, kind="stable")
+            first, last = first[order], last[order]
         if len(first):
             reached = np.maximum.accumulate(last)
             begins = np.concatenate([[True], first[1:] > reached[:-1] + 1])
             ends = np.concatenate([np.flatnonzero(begins)[1:] - 1, [len(first) - 1]])
             first, last = first[begins], reached[ends]
-        self.first: I64 = first.astype(np.int64)
-        self.last: I64 = last.astype(np.int64)
+        self.first: I64 = first.astype(np.int64, copy=False)
+        self.last: I64 = last.astype(np.int64, copy=False)
         self._below: I64 = np.concatenate([[0], np.cumsum(self.last - self.first + 1)]).astype(np.int64)
 
     @classmethod
@@ -102,6 +103,9 @@ class Addresses:
 def joined(sets: Iterable[Addresses]) -> Addresses:
     """All that is in any of them."""
     parts = list(sets)
+    some = [part for part in parts if len(part.first)]
+    if len(some) == 1:
+        return some[0]
     if not parts:
         return Addresses(np.empty(0, np.int64), np.empty(0, np.int64))
     return Addresses(
