@@ -35,8 +35,8 @@ def find(addresses: Mapping[str, str], seconds: float = SECONDS) -> dict[str, st
     """Which of these addresses another host has: its MAC by address, "" where the kernel keeps none (IPv6).
 
     addresses: by address, the interface on which it is looked for. Interfaces without ARP (a tunnel, the
-    loopback) or that are down are left out. Takes at most `seconds`. Raises PermissionError without
-    CAP_NET_RAW.
+    loopback) or that are down are left out. Takes `seconds`, and on a busy machine a second
+    more. Raises PermissionError without CAP_NET_RAW.
     """
     until = time.monotonic() + seconds
     fourth = {address: interface for address, interface in addresses.items() if ":" not in address}
@@ -70,6 +70,7 @@ def _asked(addresses: Mapping[str, str], until: float) -> dict[str, str]:
                 here = {socket.inet_aton(one): one for one, name in addresses.items() if name == interface}
                 asked[sock] = sock.getsockname()[4], here
         due = [time.monotonic() + number * APART for number in range(PROBES)]
+        until = max(until, due[-1] + APART)  # to be ready to ask may have taken all the time
         while asked and (now := time.monotonic()) < until:
             if due and now >= due[0]:
                 del due[0]

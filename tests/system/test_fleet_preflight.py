@@ -284,13 +284,14 @@ def test_another_host_with_the_same_address(made: Lab) -> None:
     def found(**more: str) -> dict[str, str]:
         began = time.monotonic()
         what = box.call(lambda: conflicts.find(wanted | more))
-        assert time.monotonic() - began < 5 * conflicts.SECONDS  # of a loaded machine
+        assert time.monotonic() - began < 20 * conflicts.SECONDS  # of a loaded machine
         return what
 
     assert found() == {}
     other.ip("addr", "add", "192.0.2.1/32", "dev", "lo")
     mac = other.mac("eth0")
     assert found() == {"192.0.2.1": mac}
+    assert box.call(lambda: conflicts.find(wanted, 0)) == {"192.0.2.1": mac}, "it was held up before it asked"
     other.ip("addr", "add", "192.0.2.9/24", "dev", "eth0")
     assert found() == {"192.0.2.1": mac, "192.0.2.9": mac}
     assert found(**{"192.0.2.1": "eth1"}) == {"192.0.2.1": apart.mac("eth0"), "192.0.2.9": mac}
