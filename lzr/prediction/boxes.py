@@ -36,6 +36,8 @@ _STRENGTHS = (0.5, 2.0, 8.0, 32.0)
 """Addresses' worth of what the networks around say."""
 _SEEN = 0.5
 """Answers' worth of doubt about how often something is said."""
+_BEHIND = 0.02
+"""How often a middlebox says what a plain host would: one is behind it, and answers for itself."""
 _CELLS = 1 << 20
 
 
@@ -178,7 +180,7 @@ def _own(
     here = np.where(keys[at] == wanted, many[at], 0) if len(keys) else np.zeros(len(wanted))
     of_port = np.bincount(services.port[drawn], minlength=PORTS)[services.port]
     of_plain = (here + 2 * anywhere[said]) / (of_port + 2.0)
-    tells = np.log(of_boxes[said] / of_plain)
+    tells = np.log(of_boxes[said] / of_plain + _BEHIND)
 
     host, begins, count = np.unique(services.number, return_index=True, return_counts=True)
     if not len(host):

@@ -116,3 +116,14 @@ def test_hosts_that_were_asked_on_all_ports_are_no_middleboxes() -> None:
     belief = believed(boxes, services, asked, SPACE)
     assert belief is not None
     assert not belief.own.any()
+
+
+def test_a_middlebox_before_a_host_may_say_what_the_host_does() -> None:
+    services, asked, boxes = sampled(swept=True)
+    services.codes[:, 0] = 5
+    belief = believed(boxes, services, asked, SPACE)
+    assert belief is not None
+    unknown = ~np.isin(belief.host, asked.products[0][0].ranked(np.arange(NETWORKS * EACH)))
+    full = belief.host >> 8 < FULL
+    assert belief.own[unknown & full].mean() > 0.02
+    assert belief.own[unknown & ~full].mean() < 0.01
