@@ -65,8 +65,10 @@ OF_LIBRARIES = (
 CODECS = (
     "ascii",
     "charmap",
+    "cp1251",
     "cp437",
     "cp500",
+    "gb18030",
     "idna",
     "latin-1",
     "punycode",
