@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from coordinator.files.reach import reach, trusted
+from coordinator.files.reach import Place, reach, trusted
 from lzr.errors import UsageError, printable
 
 
@@ -19,9 +19,7 @@ def enter(
     shown = printable(directory)
     try:
         with reach(directory, invoker) as found:
-            made = create and not found.mode()
-            if made:
-                os.mkdir(found.name, 0o755, dir_fd=found.directory)
+            made = create and not found.mode() and _make(found)
             place = found.open(os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError as error:
         raise UsageError(f"cannot make {shown}" if create else missing) from error
@@ -39,3 +37,12 @@ def enter(
     if made and invoker is not None:
         os.fchown(place, *invoker)
     return place
+
+
+def _make(place: Place) -> bool:
+    """Make a directory; False where somebody else has made it since we looked. Raises OSError."""
+    try:
+        os.mkdir(place.name, 0o755, dir_fd=place.directory)
+    except FileExistsError:
+        return False
+    return True
