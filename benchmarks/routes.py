@@ -17,7 +17,7 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import END, Way, WayKind, make
 from lzr.rows import FRAME, NO_PROBE, SYN, TARGET, V4_MAPPED
 from tests.lab.net import Lab
-from workers.flow.routed import Routed
+from workers.flow.sendpaths import Routed
 
 BURST = 1024
 

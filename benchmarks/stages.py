@@ -38,7 +38,7 @@ from lzr.protocols import handshake
 from lzr.rows import ACK, FRAME, PSH
 from lzr.targets.zmap import ZmapReader
 from workers.collect.label import Labeller
-from workers.flow.arrivals import Arrivals
+from workers.flow.ring import Arrivals
 
 BATCHES = (2048, 64, 8)
 ANSWER = (

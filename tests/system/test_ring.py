@@ -20,9 +20,8 @@ from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
-from workers.flow.arrivals import Arrivals
 from workers.flow.others import Others
-from workers.flow.ring import Ring
+from workers.flow.ring import Arrivals, Ring
 from workers.flow.transmitring import SendFailure
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]

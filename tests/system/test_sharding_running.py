@@ -26,8 +26,7 @@ from lzr.secrets import Secrets
 from tests.lab import net
 from tests.unit.lzr.packet.test_sharding import SEED
 from tests.wire import PORTS, THEM4, THEM6, US4, US6, extension_header, halves
-from workers.flow.arrivals import Arrivals
-from workers.flow.ring import Ring
+from workers.flow.ring import Arrivals, Ring
 
 pytestmark = pytest.mark.usefixtures("kernels")
 

@@ -23,7 +23,6 @@ from lzr.records.fields import written
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
 from lzr.rows import Reason
-from workers.collect.repeats import Repeats
 
 _LATEST = 2  # services of a batch that the dashboard may show in its panel of latest services
 _FINDINGS = 256  # services of a batch that are listed on a terminal where there is no result file
@@ -33,6 +32,12 @@ _REMEMBERED, _REPEATED = 4096, 4096
 `python -m benchmarks.endtoend` shows what it saves where replies repeat; longer ones seldom do. The sizes are
 a judgement: 16 MB at most."""
 _SHOWN = 160  # bytes of a banner in the panel of latest services
+SAMPLE = 1024
+"""Replies after which it is decided whether identities are remembered (`Repeats`)."""
+_NEW = 0.8
+"""Share of a sample that may be new: a remembered reply costs a quarter of one that is identified."""
+_REST = 16
+"""Samples that pass before it is tried again, so that trying costs next to nothing."""
 
 
 @dataclass
@@ -45,6 +50,28 @@ class Labelled:
     tickets: NDArray[np.uint32]
     records: int
     counts: Counts
+
+
+class Repeats:
+    """Decides whether identities of replies are remembered: only while enough replies repeat.
+
+    Remembering a reply costs as much as identifying that of a plain web server. So where no two replies are
+    alike, as on the Internet, it is left off for a while and then tried again. pay: whether it pays to
+    remember what comes next. Tell `met` how that went.
+    """
+
+    def __init__(self) -> None:
+        self.pay = True
+        self._replies = self._new = 0
+
+    def met(self, replies: int, new: int) -> None:
+        """Count replies that were looked up, and how many of them were new."""
+        self._replies += replies
+        self._new += new
+        if self._replies < (SAMPLE if self.pay else SAMPLE * _REST):
+            return
+        self.pay = not self.pay or self._new <= self._replies * _NEW
+        self._replies = self._new = 0
 
 
 class Labeller:

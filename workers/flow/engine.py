@@ -15,18 +15,16 @@ from lzr.packet.segments import Builder
 from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
-from workers.flow.arrivals import Arrivals
 from workers.flow.backlog import Backlog
 from workers.flow.others import Others
 from workers.flow.outbox import Outbox
 from workers.flow.refused import segments_of
-from workers.flow.response_times import prompt
-from workers.flow.ring import Ring
-from workers.flow.routed import Routed
+from workers.flow.ring import Arrivals, Ring
+from workers.flow.sendpaths import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit
 from workers.flow.unreachable import Unreachable
-from workers.flow.window import Window
+from workers.flow.window import Window, prompt
 
 TAKE = 1024
 """Frames looked at together. `python -m benchmarks.stages`: 0.26 µs a flow in batches of 2,048, 1.1 in those

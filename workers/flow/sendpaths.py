@@ -1,22 +1,198 @@
-"""By which path a frame leaves: a transmit ring, or a raw IP socket, whose packets the kernel routes."""
+"""By which path a frame leaves: a transmit ring, or a raw IP socket, whose packets the kernel routes.
+
+`SendPaths` divides frames; `Routed` sends those that do not leave by a ring. The kernel finds link, next hop
+and neighbour of each by its own rules, from the packet's source address. It resolves neighbours itself and
+keeps the packets for each apart. What it has no room for now (its table of neighbours is full) waits here
+without holding up anything else.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr import addresses
 from lzr.ipc import messages
 from lzr.layout import MAX_FRAME
+from lzr.packet.cutting import cut
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, LinkHeader
 from lzr.packet.ways import WayKind, Ways, everywhere, mss
-from lzr.rows import NO_PROBE, TARGET, Rows, pick
-from workers.flow.routed import Routed
+from lzr.rows import NO_PROBE, SYN, TARGET, Rows, pick
+from lzr.targets.blocklist import Blocklist
 
+IP_PKTINFO, IPV6_PKTINFO, IP_PROTOCOL = 8, 50, 52
 _HEADERS = 60  # IPv6 and TCP
 _ETHERNET_MTU = MAX_FRAME - ETHERNET
+_NO_ROOM = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
+_AT_ONCE = 256
+"""Frames built together. `python -m benchmarks.routes`: building takes 0.1 of 20 µs, so more would gain
+nothing."""
+_MOST = 4096
+"""Most packets that wait because the kernel has no room; more are dropped and counted. A judgement: it bounds
+the memory to 6 MB."""
+_CLOGGED = 512
+"""Waiting packets from which on no new flow is begun. A judgement: an eighth of _MOST leaves room for what
+flows that were begun still send."""
+_PATIENCE = 3_000_000_000
+"""ns for which a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
+_AGAIN = 20_000_000
+"""ns between two attempts, each of at most eight system calls where there is still no room. A judgement:
+short beside a time-out, and 400 calls a second at most."""
+
+
+class _Packet(NamedTuple):
+    octets: bytes
+    socket: socket.socket
+    ancillary: list[tuple[int, int, bytes]]
+    destination: tuple[Any, ...]
+    until: int
+    number: int
+
+
+class Routed:
+    """Sends packets by raw IP sockets. sockets: IPv4, and IPv6 if this host has it, with headers included.
+    made: packets that were to be sent since the start; they are numbered from 0 on."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {sock.family: sock for sock in sockets}
+        self._says_tcp = _takes_protocol(self._sockets.get(socket.AF_INET))
+        self._buffer = np.empty((_AT_ONCE, MAX_FRAME), np.uint8)
+        self._waiting: deque[_Packet] = deque()
+        self._again_at = 0
+        self.made = self.sent = self.sent_octets = 0
+        self.errors: Counter[str] = Counter()
+        """Packets that the kernel did not take, by the name of the errno; their flows go on without them."""
+
+    @property
+    def clogged(self) -> bool:
+        """Whether so many packets wait that no new flow is to be begun."""
+        return len(self._waiting) >= _CLOGGED
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    @property
+    def gone(self) -> int:
+        """All packets with a lower number have been sent, or given up."""
+        return self._waiting[0].number if self._waiting else self.made
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the next attempt, None if nothing waits."""
+        if not self._waiting:
+            return None
+        return max(0, self._again_at - time.monotonic_ns()) / 1e9
+
+    def send(self, rows: Rows, codes: NDArray[np.uint8], ways: Ways, builder: Builder) -> int:
+        """Send FRAME rows that agree in probe and in having SYN; returns their bytes. codes: the rows'
+        ways.
+        """
+        octets = 0
+        until = time.monotonic_ns() + _PATIENCE
+        for start in range(0, len(rows), _AT_ONCE):
+            part, way = rows[start : start + _AT_ONCE].copy(), ways.ways[codes[start : start + _AT_ONCE]]
+            mtus = way["mtu"].tolist()
+            v4 = (part["peer_hi"] == 0) & (part["peer_lo"] >> np.uint64(32) == 0xFFFF)
+            if part["flags"][0] & SYN:
+                part["mss"] = [mss(mtu, four) for mtu, four in zip(mtus, v4.tolist(), strict=True)]
+            lengths = builder.build(part, self._buffer)
+            for at, (length, mtu) in enumerate(zip(lengths.tolist(), mtus, strict=True)):
+                whole = self._buffer[at, ETHERNET:length].tobytes()
+                for packet in self._packets(part[at], whole, mtu, bool(v4[at]), until):
+                    octets += len(packet.octets)
+                    self._try(packet)
+        return octets
+
+    def _packets(self, row: Any, whole: bytes, mtu: int, v4: bool, until: int) -> list[_Packet]:
+        family = socket.AF_INET if v4 else socket.AF_INET6
+        sock = self._sockets.get(family)
+        if sock is None:
+            self.errors["EAFNOSUPPORT"] += 1
+            return []
+        peer = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
+        # So that rules that look at source or protocol see them; the header alone is not looked at.
+        protocol = socket.IPPROTO_TCP if self._says_tcp else 0
+        if v4:
+            info = struct.pack("=i4s4s", 0, whole[12:16], bytes(4))
+            ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, info)]
+            if protocol:
+                ancillary.append((socket.IPPROTO_IP, IP_PROTOCOL, struct.pack("=i", protocol)))
+            destination = (peer, 0)
+        else:
+            info = struct.pack("=16si", whole[8:24], 0)
+            ancillary = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info)]
+            destination = (peer, protocol)
+        parts = cut(whole, mtu)
+        first, self.made = self.made, self.made + len(parts)
+        return [
+            _Packet(octets, sock, ancillary, destination, until, number)
+            for number, octets in enumerate(parts, first)
+        ]
+
+    def _try(self, packet: _Packet) -> bool:
+        """Send it. False if the kernel has no room; True if it was sent, or was refused for good and
+        counted.
+        """
+        try:
+            packet.socket.sendmsg([packet.octets], packet.ancillary, socket.MSG_DONTWAIT, packet.destination)
+        except OSError as error:
+            if error.errno in _NO_ROOM and len(self._waiting) < _MOST:
+                if not self._waiting:
+                    self._again_at = time.monotonic_ns() + _AGAIN
+                self._waiting.append(packet)
+                return False
+            self.errors[errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))] += 1
+            return True
+        self.sent += 1
+        self.sent_octets += len(packet.octets)
+        return True
+
+    def block(self, policy: Blocklist) -> None:
+        """Drop waiting packets to everybody whom this policy does not allow."""
+        halves = np.array([addresses.parse(packet.destination[0]) for packet in self._waiting], np.uint64)
+        allowed = policy.allowed(*halves.reshape(-1, 2).T)
+        self._waiting = deque(packet for packet, stays in zip(self._waiting, allowed, strict=True) if stays)
+
+    def flush(self) -> None:
+        """Try each waiting packet once."""
+        if not self._waiting:
+            return
+        now = time.monotonic_ns()
+        if now < self._again_at:
+            return
+        waiting, self._waiting = self._waiting, deque()
+        self._again_at = now + _AGAIN
+        refused = 0
+        for packet in waiting:
+            if packet.until < now:
+                self.errors["ENOBUFS"] += 1
+            elif refused >= 8:
+                self._waiting.append(packet)  # the table is still full: not a call for each
+            else:
+                refused += not self._try(packet)
+
+
+def _takes_protocol(sock: socket.socket | None) -> bool:
+    """Whether raw packets may state TCP as their protocol when they are routed: since Linux 6.4, or older
+    ones with the fix.
+    """
+    try:
+        return sock is not None and sock.getsockopt(socket.IPPROTO_IP, IP_PROTOCOL) == socket.IPPROTO_RAW
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ class Sweeper:
     def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> list[messages.SweepAnswers]:
         """The reports to send now. left: of the SYNs that were made, none waits in this worker but those that
         the kernel is to route. made: how many packets for the kernel to route were made. gone: all of them
-        with a lower number have been sent (`workers.flow.routed`).
+        with a lower number have been sent (`workers.flow.sendpaths`).
         """
         if left:
             self._leaving += ((stretch.number, made) for stretch in self._begun)

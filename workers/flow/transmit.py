@@ -18,8 +18,7 @@ from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways
 from lzr.rows import pick
 from lzr.targets.blocklist import Blocklist
-from workers.flow.routed import Routed
-from workers.flow.sendpaths import SendPaths
+from workers.flow.sendpaths import Routed, SendPaths
 from workers.flow.transmitring import SendFailure, TransmitRing
 
 _LONG = 50_000_000

@@ -3,7 +3,7 @@
 This is a window like TCP's congestion window (RFC 5681): new flows are begun while fewer than that many
 answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as have
 been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and at
-most as many as were begun within the time in which nearly all hosts answer (`response_times`).
+most as many as were begun within the time in which nearly all hosts answer (`prompt`).
 
 The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then
 it follows the most frames that one turn has taken from one ring:
@@ -24,6 +24,9 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+from numpy.typing import NDArray
+
 _PATIENCE = 100_000_000
 """ns between two steps of growth. `python -m benchmarks.window`: a worker reaches 150,000 flows a second at
 once where hosts are 20 ms away, after 2.2 s at 200 ms and 5.2 s at 1,000 ms. With half as long it would be
@@ -34,7 +37,17 @@ _SLICES = 16
 `wait`. A judgement: they are forgotten a sixteenth too late at most."""
 _TOGETHER = 1 << 22
 """ns within which flows count as begun at once, so that few moments are remembered: an eighth of the least
-time that `response_times` gives. A judgement."""
+time that `prompt` gives. A judgement."""
+_NEARLY_ALL = 0.98
+"""Share of the answers that have come within `prompt`; for its effect see ARCHITECTURE.md, Choices."""
+_ENOUGH = 256
+"""Answers needed before `prompt` gives a time. A judgement: 2 % of 256 are five."""
+_LATELY = 8192
+"""Answers at which all counts are halved. A judgement: at 100,000 a second that is 80 ms, at 1,000 eight
+seconds, so it follows a scan that moves on to other networks."""
+_LEAST = 1 << 25
+"""The least time that `prompt` gives, ns. A judgement: a worker on a busy machine reads answers some 30 ms
+late."""
 
 
 class Window:
@@ -137,3 +150,20 @@ class Window:
 
     def _start_over(self, now: int) -> None:
         self._grew, self._fullest, self._held = now, 0, False
+
+
+def prompt(ages: NDArray[np.int64]) -> int | None:
+    """The time in ns within which nearly all answers come: the 98th percentile of the latest few thousand
+    response times, rounded up to a power of two, so it is one to two times the true one. None while there
+    were too few answers.
+
+    ages: (AGES,) int64, `ages[k]` the number of answers that took 2^(k-1) to 2^k ns (`columns.note_ages`);
+    halved in place when there are many, so that old answers are forgotten.
+    """
+    so_far = ages.cumsum()
+    total = int(so_far[-1])
+    if total < _ENOUGH:
+        return None
+    if total > _LATELY:
+        ages //= 2
+    return max(_LEAST, 1 << int(np.searchsorted(so_far, _NEARLY_ALL * total)))

@@ -38,7 +38,7 @@ from workers.flow.engine import SMALL, Engine
 from workers.flow.others import Others
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring
-from workers.flow.routed import Routed
+from workers.flow.sendpaths import Routed
 from workers.flow.transmitring import SendFailure
 from workers.flow.unreachable import Unreachable
 from workers.ipc import channels

@@ -38,8 +38,7 @@ from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
 from workers.flow import offer
-from workers.flow.arrivals import Arrivals
-from workers.flow.ring import Ring
+from workers.flow.ring import Arrivals, Ring
 
 pytestmark = pytest.mark.native
 

@@ -18,10 +18,10 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, SEGMENT, TARGET, FlowState, Opening, Reason
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
-from workers.flow.arrivals import Arrivals
 from workers.flow.engine import OPEN, SMALL, TAKE, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import Refused
+from workers.flow.ring import Arrivals
 
 
 class Unused:

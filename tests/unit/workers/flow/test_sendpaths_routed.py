@@ -15,8 +15,8 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import Way, WayKind, make
 from lzr.rows import ACK, FRAME, NO_PROBE, SYN
 from lzr.targets.blocklist import Blocklist
-from workers.flow import routed
-from workers.flow.routed import Routed
+from workers.flow import sendpaths
+from workers.flow.sendpaths import Routed
 
 LINK = LinkHeader(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\3")
 BUILDER = Builder(LINK, (ProbeTemplate((b"p" * 900,)),))
@@ -93,7 +93,7 @@ def test_a_probe_that_does_not_fit_goes_in_pieces() -> None:
 
 
 def test_what_finds_no_room_waits_and_is_sent_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routed, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
     raw = Raw(socket.AF_INET)
     raw.trouble = [0, errno.ENOBUFS, errno.EAGAIN]
     made = Routed([raw])  # type: ignore[list-item]
@@ -107,7 +107,7 @@ def test_what_finds_no_room_waits_and_is_sent_later(monkeypatch: pytest.MonkeyPa
 
 
 def test_it_is_known_how_far_packets_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routed, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
     raw = Raw(socket.AF_INET)
     made = Routed([raw])  # type: ignore[list-item]
     assert (made.made, made.gone) == (0, 0)
@@ -124,8 +124,8 @@ def test_it_is_known_how_far_packets_have_gone(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routed, "_AGAIN", 0)
-    monkeypatch.setattr(routed, "_PATIENCE", -1)
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_PATIENCE", -1)
     raw = Raw(socket.AF_INET)
     raw.trouble = [errno.ENOBUFS]
     made = Routed([raw])  # type: ignore[list-item]
@@ -153,11 +153,11 @@ def test_a_full_table_clogs() -> None:
     assert made.clogged
     for _ in range(20):
         send(made, frames(200))
-    assert made.errors["ENOBUFS"] == 24 * 200 - routed._MOST
+    assert made.errors["ENOBUFS"] == 24 * 200 - sendpaths._MOST
 
 
 def test_what_waits_for_whom_nobody_may_contact_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routed, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
     raw = Raw(socket.AF_INET)
     raw.trouble = [errno.ENOBUFS] * 3
     made = Routed([raw])  # type: ignore[list-item]

@@ -6,8 +6,7 @@ import numpy as np
 
 from lzr.options.parse import parse
 from lzr.rows import OUTCOME
-from workers.collect.label import Labeller
-from workers.collect.repeats import SAMPLE, Repeats
+from workers.collect.label import SAMPLE, Labeller, Repeats
 
 
 def test_as_long_as_enough_come_again() -> None:
