@@ -19,6 +19,8 @@ from coordinator.files.reach import Place, reach, trusted
 from lzr.errors import UsageError, printable
 
 _STEP = 0.1  # seconds between two looks whether a FIFO has a reader
+_TRIES = 100
+"""How often a file is tried that others make and remove at the same time."""
 _SILENT = 0.5  # seconds after which it is said that there is none
 
 
@@ -40,24 +42,30 @@ def open_output(
     invoker: tuple[int, int] | None,
     *,
     create: bool = True,
+    fresh: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Opened:
     """Open a file for results: what is written goes to its end, also after somebody has cut it short.
 
-    invoker: whom a new file is to belong to. pause: waits so many seconds, returns whether the user wants to
-    end; then Interrupted is raised. say: told once if a FIFO has no reader. Raises UsageError.
+    invoker: whom a new file is to belong to. fresh: it must not be there yet, else FileExistsError is raised.
+    pause: waits so many seconds, returns whether the user wants to end; then Interrupted is raised. say: told
+    once if a FIFO has no reader. Raises UsageError.
     """
     try:
         with reach(name, invoker) as place:
             mode = place.mode()
+            if fresh and mode:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if stat.S_ISFIFO(mode) and place.directory is not None:
                 _suspect(place, name, invoker)
                 return Opened(_open_fifo(place, name, pause, say), made=False, regular=False)
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 return Opened(_open_device(place, name, invoker, 0), made=False, regular=False)
-            return _open(place, name, invoker, create=create, append=True, access=os.O_RDWR)
+            return _open(place, name, invoker, create=create, fresh=fresh, append=True, access=os.O_RDWR)
     except OSError as error:
+        if fresh and isinstance(error, FileExistsError):
+            raise
         raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
 
 
@@ -134,16 +142,33 @@ class _Leaky(io.BufferedIOBase):
 
 
 def _open(
-    place: Place, name: str, invoker: tuple[int, int] | None, *, create: bool, append: bool, access: int
+    place: Place,
+    name: str,
+    invoker: tuple[int, int] | None,
+    *,
+    create: bool,
+    append: bool,
+    access: int,
+    fresh: bool = False,
 ) -> Opened:
     """A regular file, or one that is not there yet. Raises OSError, UsageError."""
     flags = access | os.O_NONBLOCK | (os.O_APPEND if append else 0)
-    try:
-        if not create or place.directory is None:
-            raise FileExistsError
-        descriptor, made = place.open(flags | os.O_CREAT | os.O_EXCL), True
-    except FileExistsError:
-        descriptor, made = place.open(flags), False
+    create = create and place.directory is not None
+    for tries in reversed(range(_TRIES)):
+        try:
+            if not create:
+                raise FileExistsError
+            descriptor, made = place.open(flags | os.O_CREAT | os.O_EXCL), True
+        except FileExistsError:
+            if fresh:
+                raise
+            try:
+                descriptor, made = place.open(flags), False
+            except FileNotFoundError:
+                if create and tries:  # another scan that made it has taken it back since then
+                    continue
+                raise
+        break
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):  # it has become something else since we looked

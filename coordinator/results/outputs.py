@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.saved import Saved, SavedOutput
@@ -25,6 +27,10 @@ _LAST_MOMENTS = 60.0
 """Seconds after the last checkpoint within which an interrupted scan may have written to an output. A
 judgement: checkpoints come every second, but a disk may have been slow; a later change was made by somebody
 else."""
+
+_LOOKED_AT = 0.5
+"""Seconds for which a file on stdout may be locked: `lzr export --follow` holds it for a moment when it looks
+whether anybody writes."""
 
 
 @dataclass
@@ -99,7 +105,7 @@ def open_outputs(
             _add(outputs, found.descriptor, options.output_module)
         if options.feed_zgrab:
             _add(outputs, 1, "feed")
-        if 1 in outputs.descriptors and opening.is_regular(1) and not opening.lock(1, pause, 0.0):
+        if 1 in outputs.descriptors and opening.is_regular(1) and not opening.lock(1, pause, _LOOKED_AT):
             raise UsageError("the file that stdout goes to is being written by another lzr")
         if checkpoint is not None and checkpoint.resumed is not None:
             _compare(outputs, checkpoint.resumed)
@@ -124,30 +130,31 @@ def _open(
     pause: Callable[[float], bool],
     say: Callable[[str], None],
 ) -> ResultFile:
-    name = options.output_file
-    if name is None:
-        name = free_name(datetime.now(), options.output_module)
-    return open_result(
-        name,
-        options.output_module,
-        written(options.output_fields, enrich=options.enrich),
-        invoker,
+    opened = partial(
+        open_result,
+        form=options.output_module,
+        fields=written(options.output_fields, enrich=options.enrich),
+        invoker=invoker,
         overwrite=options.overwrite,
         resumed=resumed,
         pause=pause,
         say=say,
     )
+    if options.output_file is not None:
+        return opened(options.output_file)
+    for name in default_names(datetime.now(), options.output_module):
+        with contextlib.suppress(FileExistsError):  # a scan that began in the same second has it
+            return opened(name, fresh=True)
+    raise AssertionError("names without end")
 
 
-def free_name(now: datetime, module: str) -> str:
-    """The default name; two scans in the same second do not get the same one."""
+def default_names(now: datetime, module: str) -> Iterator[str]:
+    """The default name, and what comes after it where that is taken; without end."""
     name = default_name(now, module)
     stem, _, ending = name.rpartition(".")
-    number = 1
-    while os.path.lexists(name):
-        number += 1
-        name = f"{stem}_{number}.{ending}"
-    return name
+    yield name
+    for number in itertools.count(2):
+        yield f"{stem}_{number}.{ending}"
 
 
 def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> str:

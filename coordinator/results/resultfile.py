@@ -7,17 +7,21 @@ nothing is cut off except a last line that is not whole or, with --overwrite, ev
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from coordinator.files import opening
+from coordinator.files.reach import reach
 from lzr.errors import UsageError
 from lzr.records.existing import WINDOW, Earlier, NotOurs, is_ours, look
 
 _COUNTED = 1 << 28  # bytes whose lines are counted; of a longer file the rest is estimated
 _CHUNK = 1 << 20  # bytes of one read
+_TRIES = 100
+"""How often a file is opened that others remove at the same time."""
 _PATIENCE = 3.0  # for the processes of a killed scan, which still hold its file
 
 
@@ -30,7 +34,8 @@ def default_name(now: datetime, module: str = "json") -> str:
 class ResultFile:
     """An output that has a name.
 
-    size: of the file when it was opened. exact: whether all `records` in it were counted.
+    size: of the file when it was opened. exact: whether all `records` in it were counted. invoker: who called
+    sudo.
     """
 
     name: str
@@ -42,6 +47,7 @@ class ResultFile:
     earlier: Earlier = field(default_factory=Earlier)
     records: int = 0
     exact: bool = True
+    invoker: tuple[int, int] | None = None
 
     def begin(self) -> tuple[int, bool, str]:
         """Prepare it for the first record: (its length, whether it is new, what was done with it)."""
@@ -67,13 +73,13 @@ class ResultFile:
 
     def take_back(self) -> None:
         """There is no scan after all: remove the file if we made it and it is empty."""
-        try:
+        if not self.made:
+            return
+        with contextlib.suppress(OSError, UsageError), reach(self.name, self.invoker) as place:
             ours = os.fstat(self.descriptor)
-            there = os.stat(self.name, follow_symlinks=False)
-            if self.made and not ours.st_size and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
-                os.unlink(self.name)
-        except OSError:
-            pass
+            there = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+            if not ours.st_size and os.path.samestat(ours, there):
+                os.unlink(place.name, dir_fd=place.directory)
 
 
 def open_result(
@@ -84,25 +90,41 @@ def open_result(
     *,
     overwrite: bool,
     resumed: bool,
+    fresh: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> ResultFile:
-    """Open, lock and check it. resumed: its content is checked against the checkpoint instead. Raises
-    UsageError.
+    """Open, lock and check it. resumed: its content is checked against the checkpoint instead. fresh: it must
+    not be there yet, else FileExistsError is raised. Raises UsageError.
     """
-    opened = opening.open_output(name, invoker, create=not resumed, pause=pause, say=say)
-    try:
-        found = ResultFile(name, opened.descriptor, opened.made, opened.regular, overwrite)
-        if opened.regular:
+    for _ in range(_TRIES):
+        opened = opening.open_output(name, invoker, create=not resumed, fresh=fresh, pause=pause, say=say)
+        try:
+            found = ResultFile(
+                name, opened.descriptor, opened.made, opened.regular, overwrite, invoker=invoker
+            )
+            if not opened.regular:
+                return found
             if not opening.lock(opened.descriptor, pause, _PATIENCE):
                 raise UsageError(f"{name} is being written by another lzr")
-            found.size = os.fstat(opened.descriptor).st_size
-            if found.size and not resumed:
-                _judge(found, form, fields)
-    except BaseException:
+            if _is_named(name, opened.descriptor):
+                found.size = os.fstat(opened.descriptor).st_size
+                if found.size and not resumed:
+                    _judge(found, form, fields)
+                return found
+        except BaseException:
+            os.close(opened.descriptor)
+            raise
         os.close(opened.descriptor)
-        raise
-    return found
+    raise UsageError(f"cannot write {name}: somebody removes it each time")
+
+
+def _is_named(name: str, descriptor: int) -> bool:
+    """Whether an open file is still the one of that name: who had made it may have taken it back meanwhile,
+    and what is written to a file without a name is lost."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.stat(name), os.fstat(descriptor))
+    return False
 
 
 def _judge(found: ResultFile, form: str, fields: Sequence[str] | None) -> None:

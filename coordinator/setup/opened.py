@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from secrets import randbits as random_bits
 from typing import Any
@@ -37,7 +36,7 @@ from coordinator.processes.launch import Launched
 from coordinator.processes.pool import Pool
 from coordinator.processes.rundir import RunDir, RunDirError
 from coordinator.results.metadata import Metadata, open_metadata
-from coordinator.results.outputs import Outputs, free_name, open_outputs
+from coordinator.results.outputs import Outputs, open_outputs
 from coordinator.results.resultfile import content
 from lzr import safetext
 from lzr.errors import UsageError, check_fields, printable
@@ -97,7 +96,6 @@ def open_all(
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
     waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
-    options = _default_output(options)
     checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reader.whole))
     if checkpoint is not None:
         options = _as_begun(checkpoint, guard)
@@ -115,6 +113,7 @@ def open_all(
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
+    record.options = options = _named_output(options, outputs, checkpoint)
     if sweep := _sweep(options, reader, blocklist, checkpoint, log):
         options = _counted(options, sweep)
     text = _open_input(options, stdin, reader) if sweep is None else PlainText(sweep.stream())
@@ -191,11 +190,14 @@ def _counted(options: Options, sweep: Sweep) -> Options:
     return options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
 
 
-def _default_output(options: Options) -> Options:
-    """With a checkpoint the default name of the results is settled now, so that a resumed scan finds them."""
-    if not options.checkpoint or options.resume or options.output_file is not None:
+def _named_output(options: Options, outputs: Outputs, checkpoint: Checkpoint | None) -> Options:
+    """With a checkpoint the default name of the results becomes an option, so that a resumed scan finds
+    them."""
+    if checkpoint is None or options.output_file is not None:
         return options
-    return options.replace(output_file=free_name(datetime.now(), options.output_module))
+    name = os.path.abspath(outputs.name)
+    checkpoint.options = checkpoint.options.replace(output_file=name)
+    return options.replace(output_file=name)
 
 
 def _ordered(options: Options, checkpoint: Checkpoint | None, reader: FileReader) -> list[dict[str, Any]]:
