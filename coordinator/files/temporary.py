@@ -32,8 +32,15 @@ def made() -> tuple[str, int]:
     remove_leftovers(around)
     while True:
         path = tempfile.mkdtemp(prefix=_BEGIN, dir=around)
-        place = os.open(path, _FLAGS)
-        if not _held(place) or _same(path, place):  # else somebody took it for a left-over one, just now
+        try:
+            place = os.open(path, _FLAGS)
+        except FileNotFoundError:  # somebody took it for a left-over one, just now
+            continue
+        with contextlib.suppress(OSError):  # some file systems have no locks
+            fcntl.flock(
+                place, fcntl.LOCK_EX
+            )  # whoever has it, to look whether it is left over, has it shortly
+        if _same(path, place):
             return path, place
         os.close(place)
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,41 @@ def test_what_a_killed_process_left_goes_and_what_a_running_one_uses_stays(tmp_p
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_new_directory_that_another_process_takes_for_a_left_over_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkdtemp
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    removed: list[str] = []
+
+    def made_and_removed(prefix: str, dir: str) -> str:
+        path = make(prefix=prefix, dir=dir)
+        if not removed:
+            os.rmdir(path)
+            removed.append(path)
+        return path
+
+    monkeypatch.setattr("tempfile.mkdtemp", made_and_removed)
+    path, place = temporary.made()
+    assert os.path.samestat(os.stat(path), os.fstat(place))
+    assert path not in removed
+    os.close(place)
+
+
+def test_many_make_directories_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks for left-over ones first, and finds those of the others before they are locked."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def make(_: int) -> None:
+        for _ in range(100):
+            path, place = temporary.made()
+            assert os.path.samestat(os.stat(path), os.fstat(place))
+            os.close(place)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(make, range(8)))
 
 
 def test_making_a_directory_removes_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
