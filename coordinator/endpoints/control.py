@@ -99,8 +99,8 @@ class ControlServer:
         return ready
 
     def close(self) -> None:
-        self._listener.close()
         self._named.remove()
+        self._listener.close()
 
     def _respond(self, request: bytes) -> Answer:
         line, newline, rest = request.partition(b"\n")

@@ -1,21 +1,23 @@
 """Removes control sockets that killed runs left behind; checks whether a directory may hold ours.
 
 Only what is certainly ours and certainly dead is removed. The directory is opened once, without following a
-link, and must be ours alone; a socket must be ours, bear the pid of a process that is gone, and refuse to be
-connected to (a scan in a container has another pid in here, but answers).
+link, must be ours alone, and nobody makes a socket in it meanwhile; a socket must be ours and refuse to be
+connected to (a scan in a container has another pid in here, but answers). That of a scan also bears the pid
+of a process that is gone; that of a fleet's controller bears the id of its plan.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
-import socket
 import stat
 from pathlib import Path
 
-_NAME = re.compile(r"([1-9]\d{0,9})\.sock", re.ASCII)
+from coordinator.endpoints.named import alone, refuses
+
+_NAME = re.compile(r"([1-9]\d{0,9})\.sock|[0-9a-f]{16}\.fleet", re.ASCII)
+_PATIENCE = 0.2
 
 
 def private(status: os.stat_result) -> bool:
@@ -37,12 +39,13 @@ def remove_dead(directory: Path) -> list[str]:
         return []
     gone: list[str] = []
     try:
-        if private(os.fstat(place)):
-            for name in os.listdir(place):
-                with contextlib.suppress(OSError):
-                    if _dead(place, name):
-                        os.unlink(name, dir_fd=place)
-                        gone.append(name)
+        with alone(place, _PATIENCE) as we_are:
+            if we_are and private(os.fstat(place)):
+                for name in os.listdir(place):
+                    with contextlib.suppress(OSError):
+                        if _dead(place, name):
+                            os.unlink(name, dir_fd=place)
+                            gone.append(name)
     finally:
         os.close(place)
     return gone
@@ -50,26 +53,22 @@ def remove_dead(directory: Path) -> list[str]:
 
 def _dead(place: int, name: str) -> bool:
     numbered = _NAME.fullmatch(name)
-    if numbered is None or _lives(int(numbered[1])):
+    if numbered is None or _lives(numbered[1]):
         return False
     status = os.stat(name, dir_fd=place, follow_symlinks=False)
     if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
         return False
     # Looked at once more last: a new process may have got the number, and made its socket, meanwhile.
-    return _refuses(f"/proc/self/fd/{place}/{name}") and not _lives(int(numbered[1]))
+    return refuses(f"/proc/self/fd/{place}/{name}") and not _lives(numbered[1])
 
 
-def _lives(pid: int) -> bool:
+def _lives(pid: str | None) -> bool:
+    if pid is None:
+        return False
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
         return True
     return True
-
-
-def _refuses(path: str) -> bool:
-    """Whether nobody listens there. Any other error proves nothing."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
-        return sock.connect_ex(path) == errno.ECONNREFUSED

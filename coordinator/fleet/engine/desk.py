@@ -46,8 +46,8 @@ class Desk:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
         self._named.remove()
+        self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -14,6 +14,7 @@ import pytest
 
 from coordinator.endpoints import control
 from coordinator.endpoints.deadsockets import remove_dead
+from coordinator.endpoints.named import alone
 
 
 @pytest.fixture
@@ -53,6 +54,26 @@ def test_the_socket_of_a_killed_run_goes(place: Path, dead: int) -> None:
     path = left_behind(place / f"{dead}.sock")
     assert remove_dead(place) == [path.name]
     assert list(place.iterdir()) == []
+
+
+def test_the_socket_of_a_killed_controller_goes(place: Path) -> None:
+    path = left_behind(place / "0123456789abcdef.fleet")
+    other = place / "fedcba9876543210.fleet"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(other))
+        sock.listen()
+        assert remove_dead(place) == [path.name]
+    assert list(place.iterdir()) == [other]
+
+
+def test_nothing_goes_while_somebody_makes_a_socket(place: Path, dead: int) -> None:
+    """His is bound, and refuses until it listens."""
+    path = left_behind(place / f"{dead}.sock")
+    directory = os.open(place, os.O_PATH)
+    with alone(directory):
+        assert remove_dead(place) == []
+    os.close(directory)
+    assert path.exists()
 
 
 def test_a_new_scan_and_ctl_remove_dead_sockets(

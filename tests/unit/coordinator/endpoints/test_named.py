@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import socket
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 
@@ -115,3 +119,83 @@ def test_long_names_and_places_that_there_are_not(place: Path, monkeypatch: pyte
     ):
         with pytest.raises(ControlError, match=words):
             Named(Path(path))
+
+
+def test_many_take_over_a_dead_socket(tmp_path: Path) -> None:
+    """One of them has it, and it is at its name; the others are told that there is a scan."""
+    for number in range(30):
+        path = tmp_path / str(number)
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(path))
+        together = Barrier(6, timeout=30)
+
+        def take(_: int, path: Path = path, together: Barrier = together) -> Named | None:
+            together.wait()
+            try:
+                return Named(path)
+            except ControlError as error:
+                assert "another scan that is running" in str(error)  # noqa: PT017
+                return None
+
+        with ThreadPoolExecutor(6) as threads:
+            (winner,) = filter(None, threads.map(take, range(6)))
+        assert alive(path)
+        winner.remove()
+        winner.sock.close()
+
+
+def test_a_socket_that_is_bound_and_does_not_listen_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses as a dead one does: who comes then waits until it listens."""
+    path = tmp_path / "s"
+    bound, tried = Event(), Event()
+    listen = Named._listen
+
+    def slowly(self: Named, shown: str) -> socket.socket:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.bind(str(path))
+            bound.set()
+            tried.wait(0.5)
+            path.unlink()
+        return listen(self, shown)
+
+    monkeypatch.setattr(Named, "_listen", slowly)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(Named, path)
+        assert bound.wait(30)
+        monkeypatch.setattr(Named, "_listen", listen)
+        with pytest.raises(ControlError, match="another scan that is running"):
+            Named(path)
+        tried.set()
+        made = first.result(30)
+    assert alive(path)
+    made.remove()
+    made.sock.close()
+
+
+def test_a_scan_that_is_stopped_is_not_dead(tmp_path: Path) -> None:
+    """As after Ctrl-Z: it accepts nobody, and when as many wait as may, none can connect."""
+    path = tmp_path / "s"
+    made = Named(path)
+    waiting = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(30)]
+    assert errno.EAGAIN in [sock.connect_ex(str(path)) for sock in waiting]
+    assert alive(path)
+    with pytest.raises(ControlError, match="another scan that is running"):
+        Named(path)
+    assert path.is_socket()
+    made.remove()
+    for sock in (made.sock, *waiting):
+        sock.close()
+
+
+def test_a_directory_that_somebody_keeps_locked(tmp_path: Path) -> None:
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    directory = os.open(tmp_path, os.O_PATH)
+    with named.alone(directory, 0.05) as we_are:
+        assert not we_are
+    os.close(holder)
+    with named.alone(directory) as we_are:
+        assert we_are
+    os.close(directory)
