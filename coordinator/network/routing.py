@@ -47,7 +47,7 @@ from lzr.packet import ways
 from lzr.packet.ways import WayKind, Ways
 from lzr.rows import TARGET, Rows
 from lzr.sourceports import DEFAULT_PORTS
-from lzr.targets.screen import overview
+from lzr.targets.screen import Overview
 
 _GATHER, _APART = 0.05, 0.25
 """Seconds waited after a change for others that come with it, and at least between two surveys. A judgement:
@@ -66,8 +66,9 @@ _MOST_SILENT = 1 << 16
 class Routing:
     """The ways of all targets. They change only in `admit` and `update`.
 
-    ways: the table. network: the rings' link and what is behind it, for people. silent: hosts of our own
-    links, or gateways, that have not answered the kernel's question for their MAC.
+    ways: the table. changed: it has changed by what `admit` was given; to be set to False by who tells the
+    workers. network: the rings' link and what is behind it, for people. silent: hosts of our own links, or
+    gateways, that have not answered the kernel's question for their MAC.
     """
 
     def __init__(
@@ -77,16 +78,20 @@ class Routing:
         sources: Iterable[str],
         say: Callable[[str], None],
         own_ports: tuple[int, int] = DEFAULT_PORTS,
+        cover: Callable[[str], None] | None = None,
     ) -> None:
         """interface, sources: what the user has chosen. say: takes a sentence for the user.
 
-        own_ports: the first and the last of those that our connections leave from.
+        own_ports: the first and the last of those that our connections leave from. cover: called with each
+        address of ours that comes into use, before a packet leaves from it.
         """
         self._kernel = kernel
         self._news = Netlink(nl.GROUP_LINKS | nl.GROUP_NEIGHBOURS | nl.GROUP_ROUTES)
         self._interface = interface
         self._own = OwnSources(sources)
         self._ports = PortsUsed(own_ports)
+        self._by_port = False  # rules look at ports, or did
+        self._cover = cover
         self._survey = Survey(kernel, (), None)
         self._gateways = Gateways(kernel, say)
         self._disruptions = Disruptions(say)
@@ -96,6 +101,7 @@ class Routing:
         self._fixed = False  # the user has said where all packets go
         self.silent: set[Address] = set()
         self.ways: Ways = ways.everywhere()
+        self.changed = False
         self.network: Network | None = None
 
     def close(self) -> None:
@@ -161,6 +167,7 @@ class Routing:
         survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif, self._ports.pairs)
         self._note_disruptions(survey.links, survey.addresses)
         self._survey = survey
+        self._by_port = any(survey.port_bounds) or bool(self._ports.pairs)
 
     def _note_disruptions(self, hardware: Mapping[int, Hardware], own: Collection[Address]) -> None:
         used = (*(self.network.sources if self.network else ()), *self._own.used, *map(str, self._own.seen))
@@ -169,30 +176,34 @@ class Routing:
 
     # --- targets -------------------------------------------------------------------------------------------
 
-    def admit(self, rows: Rows) -> tuple[NDArray[np.uint8] | None, list[str], bool]:
+    def admit(self, rows: Rows, seen: Overview) -> NDArray[np.uint8] | None:
         """The `WayKind` of each TARGET row, (n,), or None where all can be reached; rows that we open
-        connections for get their source address.
-
-        Also returned: our addresses that are used for the first time, and whether the table has changed.
+        connections for get their source address. seen: their overview.
         """
         if self._fixed:
-            return None, [], False
-        usual = self._own.names(overview(rows).own)
-        changed = not usual and self._own.note_seen([rows])
-        changed |= self._ports.note(rows, self._survey.port_bounds)
-        if changed:
+            return None
+        usual = self._own.names(seen.own)
+        new = not usual and self._own.note_seen([rows])
+        if self._by_port:
+            new |= self._ports.note(rows, self._survey.port_bounds)
+        if new:
+            self.changed = True
             self._take_survey()
             self.ways = waytable.make(self._survey, self._gateways, self._own)
             self._disruptions.begin(self.ways)
         codes = self.ways.of(rows)
         if usual and (code := ways.only(codes)) in self.ways.leading and self._own.takes(code):
-            return None, [], changed  # as nearly all batches of ZMap's: there is nothing in it to be noted
+            return None  # as nearly all batches of ZMap's: there is nothing in it to be noted
         self._disruptions.note_unreached(rows, codes, self.ways)
         ways.sources(rows, codes, self.ways)
         known = self.network.sources if self.network else ()
-        fresh, new = self._own.note_used(codes, self.ways, known)
+        fresh, used = self._own.note_used(codes, self.ways, known)
         self._disruptions.note_used(fresh, rows, codes, self.ways)
-        return self.ways.ways["kind"][codes], new, changed
+        if self._cover is not None:
+            for source in used:
+                self._cover(source)
+        kinds: NDArray[np.uint8] = self.ways.ways["kind"][codes]
+        return kinds
 
     def describe(self, target: Address) -> str:
         """How packets to this address leave, for people; empty if they do not."""

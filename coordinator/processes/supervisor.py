@@ -126,11 +126,6 @@ class Supervisor:
         """Name of the collector that writes, or will; only its reports say what is written."""
         return self.machine.succession.writer
 
-    def worker(self, index: int) -> Child | None:
-        """The flow worker at this place."""
-        process = self.machine.processes.at(FLOW, index)
-        return None if process is None else self.pool.children.get(process.name)
-
     def leaves(self, name: str) -> bool:
         """Whether this process was told to end, so that nothing is lost with it."""
         process = self.machine.processes.get(name)

@@ -1,8 +1,10 @@
-"""Counts what has become of each input; the only place where a written result gives an input its fate."""
+"""Counts what has become of each input; the only place where a written result gives an input its fate. The
+flow workers are told then that it is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -13,6 +15,7 @@ from coordinator.input.intake import Intake
 from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
+from coordinator.processes.pool import Pool
 from coordinator.results.outputs import Outputs
 from lzr.ipc import messages
 from lzr.ipc.counts import Counts, Names
@@ -20,6 +23,12 @@ from lzr.ipc.schema import SchemaError
 from lzr.ownership.ledger import Ledger
 from lzr.records.summary import Summary
 from lzr.rows import Rows
+
+_SOON = 0.25
+"""Seconds within which a flow worker is told what is written, at the latest."""
+_MANY, _MUCH = 4, 256
+"""From so many messages, or inputs of a batch, on workers are told at once. With _SOON: a worker keeps what
+it was not told of, and telling costs it a turn of some 100 µs (`python -m benchmarks.calm` shows the CPU)."""
 
 
 class NotTheirs(Exception):
@@ -175,3 +184,50 @@ class Accounts:
         if total is not None and most is not None:
             total = max(totals.read, min(total, most))
         totals.total, totals.total_estimated = total, True
+
+
+class Acknowledgements:
+    """Tells flow workers which of their messages are written: at once where it is much, with a delay where it
+    is little. Until then they keep them, to send them again.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._to_tell = False  # more is written than the workers know
+        self._fresh = False  # `note` was told something since `tell` last looked
+        self._much = False  # acknowledge at once: a large batch was written, and workers may wait for that
+        self._due = 0.0
+
+    @property
+    def pending(self) -> bool:
+        """Whether workers are to be told something, now or later."""
+        return self._to_tell
+
+    def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:
+        """Note what is written. written: (a worker's number, its last message that is fully written). inputs:
+        how many got their fate.
+        """
+        last = dict(written)
+        for child in self._pool.of_role("flow"):
+            child.written = last.get(child.number, child.written)
+        self._to_tell = self._fresh = True
+        self._much |= inputs >= _MUCH
+
+    def tell(self, now: float, *, urgent: bool) -> None:
+        """Tell the workers whose time has come. urgent: somebody waits for it, as when a shard changes
+        hands.
+        """
+        late = now >= self._due or self._much or urgent
+        if not self._to_tell or not (late or self._fresh):
+            return
+        self._fresh = False
+        for child in self._pool.of_role("flow"):
+            if late or child.written - child.acknowledged >= _MANY:
+                child.tell_written()
+        if late:
+            self._to_tell = self._much = False
+            self._due = now + _SOON
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until `tell` has something to do; None if nothing is to be told."""
+        return max(0.0, self._due - now) if self._to_tell else None

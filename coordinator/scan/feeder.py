@@ -20,7 +20,7 @@ from lzr.ipc import messages, packing
 from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, join, pick, put
-from lzr.targets.screen import overview
+from lzr.targets.screen import Overview, overview
 
 _BATCH = 2048
 """Targets in one message. `python -m benchmarks.stages`: the hop costs 0.19 µs a target in batches of 2,048,
@@ -53,9 +53,9 @@ class Paced:
 class Feeder:
     """Queues of targets by flow worker, between the intake and the workers' own high-water marks.
 
-    shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. worker:
-    gives the flow worker at a place, if there is one. admit: gives the `ways.WayKind` of each TARGET row,
-    None where all can be reached. unroutable: takes those that cannot, see `Accounts.unroutable`.
+    shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. admit: gives
+    the `ways.WayKind` of each TARGET row, None where all can be reached. unroutable: takes those that cannot,
+    see `Accounts.unroutable`.
 
     Nothing is sent before every shard has a worker. Otherwise all that has piled up for the first shard would
     go out alone, and its answers would come to one of many receive rings, which has no room for them.
@@ -69,8 +69,7 @@ class Feeder:
         *,
         shard_key: int,
         shards: int,
-        worker: Callable[[int], Child | None],
-        admit: Callable[[Rows], NDArray[np.uint8] | None],
+        admit: Callable[[Rows, Overview], NDArray[np.uint8] | None],
         unroutable: Callable[[NDArray[np.uint64], NDArray[np.uint8], Rows], None],
     ) -> None:
         self.pacer = pacer
@@ -78,10 +77,10 @@ class Feeder:
         self._ledger = intake.ledger
         self._sources = sources
         self._shard_key = shard_key
-        self._worker = worker
         self._admit = admit
         self._unroutable = unroutable
         self._held = True
+        self._workers: dict[int, Child] = {}  # by place: who had a shard there last
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._owners = np.zeros(shards, np.uint16)  # by shard: 1 + place of its open worker, 0 none
@@ -109,9 +108,10 @@ class Feeder:
 
     # --- whose shard it is -----------------------------------------------------------------------------
 
-    def open(self, shard: int, place: int) -> None:
-        """From now on the shard is fed, to the worker at this place."""
+    def open(self, shard: int, place: int, worker: Child) -> None:
+        """From now on the shard is fed, to this worker, which is at this place."""
         self._owners[shard] = place + 1
+        self._workers[place] = worker
         self._to_sort = True
 
     def close(self, shard: int) -> None:
@@ -172,10 +172,11 @@ class Feeder:
         self.pacer.spend(len(rows))
         self._paced.held |= self._intake.waiting > 0 and rate is not None
         self._paced.begun += len(rows)
-        kinds = self._admit(rows)
+        seen = overview(rows)
+        kinds = self._admit(rows, seen)
         if kinds is not None:
             rows = self._reachable(rows, kinds)
-        if overview(rows).ours:
+        if seen.ours:
             rows = self._address(rows, rows["syn"] == Opening.OURS)
         self._enqueue(rows)
         return True
@@ -195,8 +196,7 @@ class Feeder:
     def feeds(self) -> list[Child]:
         """The workers that own a shard, so that they may be sent something."""
         places = np.flatnonzero(np.bincount(self._owners))
-        found = (self._worker(place - 1) for place in places.tolist() if place)
-        return [child for child in found if child is not None]
+        return [self._workers[place - 1] for place in places.tolist() if place]
 
     def _address(self, rows: Rows, opening: NDArray[np.bool_]) -> Rows:
         """Choose source address and port for the connections that we open; returns the rows that got one."""
@@ -223,10 +223,9 @@ class Feeder:
     def _queue_up(self, rows: Rows) -> None:
         """Put rows into the queue of their shard's owner, or aside if the shard has no open worker."""
         for owner, part in self._ledger.by_owner(rows, self._shard_key, self._owners):
-            there = owner > 0 and self._worker(owner - 1) is not None
-            queue = self._queues.setdefault(owner - 1, deque()) if there else self._parked
+            queue = self._queues.setdefault(owner - 1, deque()) if owner else self._parked
             queue.append(part)
-            self._aside += 0 if there else len(part)
+            self._aside += 0 if owner else len(part)
 
     def feed(self) -> bool:
         """Send batches from the queues to the workers while they have room; whether any was sent."""
@@ -235,8 +234,8 @@ class Feeder:
             return False
         worked = False
         for place, queue in self._queues.items():
-            child = self._worker(place) if queue else None
-            while queue and child is not None and ((small := _small(queue)) or has_room(child)):
+            child = self._workers[place]
+            while queue and ((small := _small(queue)) or has_room(child)):
                 batch = queue.popleft() if small else _merge(queue, _BATCH)
                 if not try_feed(child, packing.pack(messages.Targets(batch))):
                     queue.appendleft(batch)

@@ -12,11 +12,10 @@ from coordinator.console.console import Console
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.intake import Intake
 from coordinator.monitor.snapshot import Totals
-from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.pool import Pool
 from coordinator.processes.supervisor import Supervisor
 from coordinator.scan import sweeping
-from coordinator.scan.accounts import Accounts
+from coordinator.scan.accounts import Accounts, Acknowledgements
 from coordinator.scan.blocks import Blocks, of_plain
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.prepare import Prepared
@@ -84,8 +83,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         pacer,
         shard_key=job.secrets.shard,
         shards=job.shards,
-        worker=supervisor.worker,
-        admit=departure.admit,
+        admit=departure.routing.admit,
         unroutable=accounts.unroutable,
     )
     totals.shards = job.shards

@@ -121,7 +121,7 @@ class Reports:
         for each in news:
             match each:
                 case ShardOpened(shard, name, index, took):
-                    self._feeder.open(shard, index)
+                    self._feeder.open(shard, index, self._supervisor.pool.children[name])
                     if self._sweeping is not None:
                         self._sweeping.heard_until.open(shard, name)
                     if took is not None:

@@ -27,6 +27,7 @@ from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.heat import Heat
 from lzr.sweep.scheduler import Closed, Scheduler, Verdict
 from lzr.sweep.share import Share
+from lzr.targets.screen import overview
 
 _BATCH = 8192  # pairs in one message
 _STRIDE = 0.096
@@ -108,7 +109,8 @@ class Sweeping:
         each = np.repeat(rows[:1], len(ports))  # rules may look at ports
         each["peer_port"] = ports
         rows = np.concatenate([rows, each])
-        self._departure.admit(pick(rows, self._share.space.numbers(rows)[1]))
+        rows = pick(rows, self._share.space.numbers(rows)[1])
+        self._departure.routing.admit(rows, overview(rows))
 
     # --- asking --------------------------------------------------------------------------------------------
 

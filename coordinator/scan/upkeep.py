@@ -30,7 +30,7 @@ class Upkeep:
 
     def due(self, now: float) -> bool:
         """Whether it is time for a round."""
-        return now >= min(self._due, self._routes_due) or self._parts.departure.changed
+        return now >= min(self._due, self._routes_due) or self._parts.departure.routing.changed
 
     def wait(self, now: float) -> float:
         """Seconds until the next round has to be made."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
@@ -25,20 +24,43 @@ from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
 
-class Departure:
-    """routing: the ways of all targets. guard: is extended to each of our addresses that comes into use."""
+class SourcesInUse:
+    """Our addresses that packets leave from: each is covered by the guard before it is used.
 
-    def __init__(self, routing: Routing, guard: Guard | None, notes: list[str]) -> None:
+    heard: our IPv4 addresses, as numbers, that the sockets let answers in to; empty for all. losses: by what
+    they are about, sentences on why results are missing, to be taken from there.
+    """
+
+    def __init__(self, guard: Guard | None, notes: list[str]) -> None:
+        """notes: sentences for the user are added to it."""
+        self.heard: frozenset[int] = frozenset()
+        self.losses: dict[str, str] = {}
+        self._guard, self._notes = guard, notes
+
+    def add(self, source: str) -> None:
+        """Extend the guard to one more address of ours, or tell the user that this failed."""
+        if self._guard is not None:
+            try:
+                self._guard.extend(source)
+            except GuardError as error:
+                self._notes.append(
+                    f"the kernel cannot be kept from resetting connections of {source}: {error}"
+                )
+        if self.heard and ":" not in source and addresses.parse(source)[1] & 0xFFFFFFFF not in self.heard:
+            self.losses["source"] = _unheard(source)
+
+
+class Departure:
+    """routing: the ways of all targets. sources: our addresses that packets leave from."""
+
+    def __init__(self, routing: Routing, sources: SourcesInUse, notes: list[str]) -> None:
         """notes: sentences for the user are added to it."""
         self.routing = routing
         self.notes = notes
-        self._guard = guard
-        self._changed = False
-        self._heard: frozenset[int] = frozenset()
+        self.losses = sources.losses
+        self._sources = sources
         self._links: tuple[int, ...] = ()
         self._said: set[str] = set()  # links that are not listened on
-        self.losses: dict[str, str] = {}
-        """By what they are about: sentences on why results are missing, to be taken from there."""
 
     @property
     def network(self) -> Network:
@@ -53,28 +75,12 @@ class Departure:
         found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
-    def admit(self, rows: Rows) -> NDArray[np.uint8] | None:
-        """(n,) the `ways.WayKind` of each TARGET row, None where all can be reached; rows that we open
-        connections for get their source address.
-        """
-        kinds, fresh, changed = self.routing.admit(rows)
-        self._changed |= changed
-        for address in fresh:
-            self.cover(address)
-            if (
-                self._heard
-                and ":" not in address
-                and addresses.parse(address)[1] & 0xFFFFFFFF not in self._heard
-            ):
-                self.losses["source"] = _unheard(address)
-        return kinds
-
     def started(self, own_v4: tuple[int, ...], links: tuple[int, ...]) -> None:
         """Note what the sockets let in, which is fixed once they are open.
 
         own_v4: our addresses that they hear, empty for all. links: on which they listen.
         """
-        self._heard, self._links = frozenset(own_v4), links
+        self._sources.heard, self._links = frozenset(own_v4), links
         deaf = self._unlistened()
         if deaf:
             self._said.update(deaf)
@@ -88,29 +94,14 @@ class Departure:
         late = sorted(set(self.routing.listening) - set(self._links))
         return [self.routing.name_of(index) for index in late if index < max(self._links)]
 
-    def cover(self, address: str) -> None:
-        """Extend the guard to one more address of ours, or tell the user that this failed."""
-        if self._guard is not None:
-            try:
-                self._guard.extend(address)
-            except GuardError as error:
-                self.notes.append(
-                    f"the kernel cannot be kept from resetting connections of {address}: {error}"
-                )
-
-    @property
-    def changed(self) -> bool:
-        """Whether `look` has something that workers need before they send more."""
-        return self._changed
-
     def order(self) -> messages.Routes:
         """The ways as a message to a worker."""
         return self.routing.order()
 
     def look(self, now: float) -> messages.Routes | None:
         """The ways as a message to all workers if they have changed, else None. now: monotonic seconds."""
-        changed = self.routing.update(now) or self._changed
-        self._changed = False
+        changed = self.routing.update(now) or self.routing.changed
+        self.routing.changed = False
         if changed and self._links:
             deaf = [name for name in self._unlistened() if name not in self._said]
             if deaf:  # whether anybody answers by it is not known: no loss yet
@@ -137,10 +128,16 @@ def _deaf(names: Iterable[str]) -> str:
 def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
     """Find how packets to the first targets leave. Raises UsageError; NoRouteError if none can be reached."""
     rows, notes = list(backlog), list[str]()
+    sources = SourcesInUse(guard, notes)
     try:
         given = discover.expand_sources(options.source_ips)
         routing = Routing(
-            Netlink(), options.interface, given, notes.append, options.source_port or DEFAULT_PORTS
+            Netlink(),
+            options.interface,
+            given,
+            notes.append,
+            options.source_port or DEFAULT_PORTS,
+            sources.add,
         )
     except NetworkError as error:
         raise UsageError(str(error)) from error
@@ -158,7 +155,7 @@ def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | Non
         raise UsageError(str(error)) from error
     if given and options.gateway_mac is None:
         routing.network = _only_from(given, routing.network)
-    return Departure(routing, guard, notes)
+    return Departure(routing, sources, notes)
 
 
 def _given(options: Options, rows: list[Rows]) -> Network:

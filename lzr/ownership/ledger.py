@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import TARGET, pick, put
-from lzr.targets.screen import group
+from lzr.kernels import NATIVE, in_c
+from lzr.packet.sharding import shard_of
+from lzr.rows import TARGET, Rows, pick, put
 
 
 class Ledger:
@@ -158,3 +159,36 @@ class Ledger:
             used = self._free_count if name == "_free" else old
             after[:used] = before[:used]
             setattr(self, name, after)
+
+
+def _native_group(
+    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
+) -> list[tuple[int, Rows]]:
+    if not len(rows):
+        return []
+    grouped, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
+    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, grouped, counts)
+    found, start = [], 0
+    for owner, count in enumerate(counts.tolist()):
+        if count:
+            found.append((owner, grouped[start : start + count]))
+            start += count
+    return found
+
+
+@in_c(_native_group)
+def group(
+    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
+) -> list[tuple[int, Rows]]:
+    """Group TARGET rows by the owner of their shard: (owner, rows) by owner, each group in input order.
+
+    owners: by shard, each at most the number of shards. kept, shards: by ticket; the rows and their shards
+    are written there.
+    """
+    if not len(rows):
+        return []
+    tickets = rows["ticket"]
+    put(kept, tickets, rows)
+    shards[tickets] = shard_of(rows, hash_seed, len(owners))
+    whose = owners[shards[tickets]]
+    return [(owner, pick(rows, whose == owner)) for owner in np.unique(whose).tolist()]

@@ -1,4 +1,4 @@
-"""Screens targets as they come in: which may be scanned, and which worker owns the shard of each.
+"""Screens targets as they come in: what a batch has in common, and which may be scanned.
 
 Each function has two bodies: one in numpy, which is the definition, and one in C (see `lzr.flow.columns`).
 """
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from lzr.addresses import Halves
 from lzr.kernels import NATIVE, in_c
-from lzr.packet.sharding import shard_of
-from lzr.rows import TARGET, Opening, pick, put
+from lzr.rows import Opening
 
 Rows = NDArray[Any]
 
@@ -79,36 +78,3 @@ def screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray
         (port >= spared[0]) & (port <= spared[1]), SPARED, np.where(foreign, FOREIGN, WANTED)
     )
     return verdicts if verdicts.any() else None
-
-
-def _native_group(
-    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
-) -> list[tuple[int, Rows]]:
-    if not len(rows):
-        return []
-    grouped, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
-    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, grouped, counts)
-    found, start = [], 0
-    for owner, count in enumerate(counts.tolist()):
-        if count:
-            found.append((owner, grouped[start : start + count]))
-            start += count
-    return found
-
-
-@in_c(_native_group)
-def group(
-    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
-) -> list[tuple[int, Rows]]:
-    """Group TARGET rows by the owner of their shard: (owner, rows) by owner, each group in input order.
-
-    owners: by shard, each at most the number of shards. kept, shards: by ticket; the rows and their shards
-    are written there.
-    """
-    if not len(rows):
-        return []
-    tickets = rows["ticket"]
-    put(kept, tickets, rows)
-    shards[tickets] = shard_of(rows, hash_seed, len(owners))
-    whose = owners[shards[tickets]]
-    return [(owner, pick(rows, whose == owner)) for owner in np.unique(whose).tolist()]

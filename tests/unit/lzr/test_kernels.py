@@ -18,6 +18,7 @@ from lzr.flow.index import FlowIndex, NativeIndex, make_index
 from lzr.flow.table import FlowTable
 from lzr.kernels import NATIVE
 from lzr.layout import AGES
+from lzr.ownership import ledger
 from lzr.packet import segments, sharding
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
@@ -129,13 +130,13 @@ def test_on_the_way_in(seed: int, count: int, shards: int) -> None:
 
     def grouped() -> Any:
         kept, where = np.zeros(count + 5, TARGET), np.zeros(count + 5, np.uint16)
-        parts = screen.group(rows, seed, owners, kept, where)
+        parts = ledger.group(rows, seed, owners, kept, where)
         return [(owner, part.tobytes()) for owner, part in parts], kept.tobytes(), where.tolist()
 
     assert len(set(map(repr, both(grouped)))) == 1
     if count:
         with pytest.raises(IndexError):
-            screen.group(rows, seed, owners, np.zeros(0, TARGET), np.zeros(0, np.uint16))
+            ledger.group(rows, seed, owners, np.zeros(0, TARGET), np.zeros(0, np.uint16))
 
 
 def test_no_room_to_remember() -> None:

@@ -19,6 +19,7 @@ from lzr import addresses
 from lzr.packet import ways
 from lzr.packet.ways import WayKind
 from lzr.rows import TARGET, Opening
+from lzr.targets.screen import overview
 
 MAC, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 GATEWAY, OWN = ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("10.0.0.9")
@@ -83,12 +84,21 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Routing:
+def covered() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, said: list[str], covered: list[str]) -> Routing:
     monkeypatch.setattr(module, "Netlink", Kernel)
     monkeypatch.setattr(module, "Survey", Survey)
     monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
     monkeypatch.setattr(module.neighbours, "confirm", lambda *_: (None, True))
-    return Routing(Kernel(), None, (), said.append)  # type: ignore[arg-type]
+    return Routing(Kernel(), None, (), said.append, cover=covered.append)  # type: ignore[arg-type]
+
+
+def admit(made: Routing, rows: Any) -> Any:
+    return made.admit(rows, overview(rows))
 
 
 def targets(*hosts: str) -> Any:
@@ -105,19 +115,21 @@ def neighbour(host: str, state: int, mac: bytes = MAC) -> tuple[int, nl.Message]
     return nl.NEWNEIGH, nl.Message(nl.NEWNEIGH, fields, attributes)
 
 
-def test_each_target_has_its_way_and_its_source(made: Routing) -> None:
+def test_each_target_has_its_way_and_its_source(made: Routing, covered: list[str]) -> None:
     hosts = ("192.0.2.7", "10.0.0.5", "10.9.0.7", "127.0.0.1", "10.8.0.1", "203.0.113.1", "2001:db8::1")
     rows = targets(*hosts)
     made.choose_link([targets("192.0.2.1", "192.0.2.2", "10.0.0.5")])
-    kinds, fresh, changed = made.admit(rows)
+    kinds = admit(made, rows)
     ring, kernel = WayKind.RING, WayKind.KERNEL
     assert kinds is not None
     assert kinds.tolist() == [ring, kernel, kernel, kernel, WayKind.REFUSED, WayKind.NONE, WayKind.NO_ADDRESS]
     assert [addresses.text(int(row["own_hi"]), int(row["own_lo"])) for row in rows[:4]] == [
         "10.0.0.9", "10.0.0.9", "10.9.0.2", "127.0.0.1",
     ]  # fmt: skip
-    assert (set(fresh), changed) == ({"10.9.0.2", "127.0.0.1"}, False)
-    assert made.admit(rows)[1] == []  # each is new once
+    assert not made.changed
+    assert sorted(covered) == ["10.9.0.2", "127.0.0.1"]
+    admit(made, rows)
+    assert len(covered) == 2  # each is new once
     assert made.listening == [2, 3, 1]
     order = made.order()
     assert (order.link, order.own_mac, order.gateway_v4) == (2, MAC, MAC)
@@ -189,8 +201,8 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     made.update(100.0)
     assert made.wait(100.0) == math.inf, "whoever waits by this would not wait at all"
     rows = targets("203.0.113.1", "10.8.0.1")
-    kinds, fresh, changed = made.admit(rows)
-    assert (kinds, fresh, changed) == (None, [], False)
+    assert admit(made, rows) is None
+    assert not made.changed
     assert made.ways.simple
     assert not made.update(9.0)
 
@@ -205,17 +217,19 @@ def taken(*hosts: str, own: str = "10.0.0.9") -> Any:
 def test_of_a_batch_as_those_before_nothing_is_noted(made: Routing) -> None:
     made.choose_link([taken("192.0.2.1", "192.0.2.2")])
     ring = WayKind.RING
-    first, *_ = made.admit(taken("192.0.2.3"))
+    first = admit(made, taken("192.0.2.3"))
     assert first is not None
     assert first.tolist() == [ring]
-    assert made.admit(taken("192.0.2.4", "192.0.2.5")) == (None, [], False)
-    mixed, *_ = made.admit(taken("192.0.2.6", "203.0.113.1"))
+    assert admit(made, taken("192.0.2.4", "192.0.2.5")) is None
+    assert not made.changed
+    mixed = admit(made, taken("192.0.2.6", "203.0.113.1"))
     assert mixed is not None
     assert mixed.tolist() == [ring, WayKind.NONE]
-    lost, *_ = made.admit(taken("203.0.113.2"))
+    lost = admit(made, taken("203.0.113.2"))
     assert lost is not None, "a way that leads nowhere, though it was taken before"
     assert lost.tolist() == [WayKind.NONE]
-    assert made.admit(taken("192.0.2.7", own="10.0.0.10"))[0] is not None, "from another address of ours"
+    assert admit(made, taken("192.0.2.7", own="10.0.0.10")) is not None, "from another address of ours"
+    assert made.changed
 
 
 def link(index: int, flags: int) -> tuple[int, nl.Message]:
@@ -244,7 +258,7 @@ def test_a_link_in_use_that_goes_down_is_a_loss_at_once(
 
 def test_a_link_that_single_packets_leave_by_is_watched_too(made: Routing) -> None:
     made.choose_link([targets("192.0.2.1")])
-    made.admit(targets("10.9.0.7"))
+    admit(made, targets("10.9.0.7"))
     news: Any = made._news
     news.news = [link(3, nl.IFF_UP)]
     made.update(1.0)
@@ -255,7 +269,7 @@ def test_targets_and_addresses_that_lose_their_way_are_losses(
     made: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.choose_link([targets("192.0.2.1")])
-    made.admit(targets("192.0.2.1", "10.0.0.5"))
+    admit(made, targets("192.0.2.1", "10.0.0.5"))
     news: Any = made._news
 
     def surveyed(at: float) -> dict[str, str]:
@@ -266,10 +280,10 @@ def test_targets_and_addresses_that_lose_their_way_are_losses(
 
     monkeypatch.setitem(FOUND, ipaddress.ip_network("198.51.100.0/24"), FOUND[NET])
     assert surveyed(1.0) == {}
-    made.admit(targets("198.51.100.1"))
+    admit(made, targets("198.51.100.1"))
     monkeypatch.delitem(FOUND, TUN)
     assert surveyed(2.0) == {}, "nothing has gone there"
-    kinds, *_ = made.admit(targets("10.9.0.7", "203.0.113.7"))
+    kinds = admit(made, targets("10.9.0.7", "203.0.113.7"))
     assert kinds is not None
     assert kinds.tolist() == [WayKind.NONE] * 2
     assert "10.9.0.7" in made.take_losses()["routes"]

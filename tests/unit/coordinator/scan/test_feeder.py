@@ -19,6 +19,7 @@ from lzr.packet.ways import WayKind
 from lzr.rows import Rows
 from lzr.secrets import Secrets
 from lzr.targets.lists import ListReader
+from lzr.targets.screen import Overview, overview
 
 SHARDS = 4
 SECRETS = Secrets.derive(5)
@@ -70,14 +71,14 @@ class Feeding:
             Pacer(rate, 0.0),
             shard_key=SECRETS.shard,
             shards=SHARDS,
-            worker=lambda place: self.workers[place],
             admit=self.kinds,
             unroutable=self.unroutable,
         )
         text = "".join(f"10.1.{at // 250}.{at % 250}:80\n" for at in range(targets))
         self.intake.feed(text.encode())
 
-    def kinds(self, rows: Rows) -> NDArray[np.uint8]:
+    def kinds(self, rows: Rows, seen: Overview) -> NDArray[np.uint8]:
+        assert seen == overview(rows)
         return np.array(
             [self.unreachable.get(line, WayKind.RING) for line in rows["line"].tolist()], np.uint8
         )
@@ -86,9 +87,12 @@ class Feeding:
         self.settled.extend(lines.tolist())
         self.intake.fates.lose(rows, kinds)
 
+    def open(self, shard: int, place: int) -> None:
+        self.feeder.open(shard, place, self.workers[place])
+
     def open_all(self) -> None:
         for shard in range(SHARDS):
-            self.feeder.open(shard, shard % 2)
+            self.open(shard, shard % 2)
 
     def turn(self, now: float = 0.0) -> None:
         self.feeder.sort()
@@ -125,7 +129,7 @@ def test_what_comes_for_a_shard_on_the_move_waits_for_its_next_worker() -> None:
     left = feeding.feeder.backlog
     assert left == 500 - len(feeding.all_lines()) > 0
     assert not feeding.feeder.waiting  # nobody could take them
-    feeding.feeder.open(1, 0)
+    feeding.open(1, 0)
     feeding.turn()
     assert feeding.shards(0) == {0, 1, 2}
     assert feeding.all_lines() == list(range(500))
@@ -161,7 +165,7 @@ def test_a_small_batch_is_sent_without_a_look_at_the_room_and_kept_where_there_i
 
 def test_nothing_leaves_before_every_shard_has_a_worker() -> None:
     feeding = Feeding(100)
-    feeding.feeder.open(0, 0)
+    feeding.open(0, 0)
     feeding.turn()
     assert feeding.all_lines() == []
     feeding.open_all()
@@ -179,7 +183,7 @@ def test_what_a_lost_worker_owed_goes_out_again_on_connections_of_our_own() -> N
     feeding.workers[1].got.clear()
     feeding.feeder.close(3)
     feeding.feeder.sort()
-    feeding.feeder.open(3, 1)
+    feeding.open(3, 1)
     feeding.feeder.try_again(3)
     assert feeding.feeder.sort() == [(3, len(owed))]
     feeding.feeder.feed()

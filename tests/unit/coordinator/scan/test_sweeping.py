@@ -41,7 +41,9 @@ def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Swe
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + pairs - 1)], [(80, 80)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     departure: Any = SimpleNamespace(
-        routing=SimpleNamespace(ways=ways.everywhere()), admit=lambda rows: ways.everywhere().kinds(rows)
+        routing=SimpleNamespace(
+            ways=ways.everywhere(), admit=lambda rows, seen: ways.everywhere().kinds(rows)
+        )
     )
     feeder.feeds = lambda: list(workers.children)
     return Sweeping(

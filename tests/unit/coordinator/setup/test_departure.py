@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pytest
 
 from coordinator.guard.firewall import GuardError
-from coordinator.setup.departure import Departure
-from lzr.packet.ways import WayKind
-from lzr.rows import TARGET
+from coordinator.setup.departure import Departure, SourcesInUse
 
 
 class Ways:
     """Stands in for Routing: what the kernel says is set by the test."""
 
     def __init__(self) -> None:
-        self.fresh: list[str] = []
         self.listening = [2, 1]
+        self.changed = False
         self.changes = False
         self.lost: dict[str, str] = {}
-
-    def admit(self, rows: Any) -> tuple[Any, list[str], bool]:
-        fresh, self.fresh = self.fresh, []
-        return np.full(len(rows), WayKind.RING, np.uint8), fresh, False
 
     def update(self, now: float) -> bool:
         changed, self.changes = self.changes, False
@@ -52,50 +43,48 @@ class Covers:
         self.covered.append(address)
 
 
+Parts = tuple[Departure, Ways, Covers, SourcesInUse]
+
+
 @pytest.fixture
-def parts() -> tuple[Departure, Ways, Covers]:
-    ways, guard = Ways(), Covers()
-    return Departure(ways, guard, []), ways, guard  # type: ignore[arg-type]
+def parts() -> Parts:
+    ways, guard, notes = Ways(), Covers(), list[str]()
+    sources = SourcesInUse(guard, notes)  # type: ignore[arg-type]
+    return Departure(ways, sources, notes), ways, guard, sources  # type: ignore[arg-type]
 
 
-ROWS = np.zeros(3, TARGET)
 OWN = 0x0A000001
 
 
 def test_an_address_of_ours_is_covered_when_packets_leave_from_it(
-    parts: tuple[Departure, Ways, Covers],
+    parts: Parts,
 ) -> None:
-    departure, ways, guard = parts
+    departure, _, guard, sources = parts
     departure.started((OWN,), (2, 1))
-    ways.fresh = ["10.0.0.1", "fd00::1"]
-    kinds = departure.admit(ROWS)
-    assert kinds is not None
-    assert kinds.tolist() == [WayKind.RING] * 3
+    sources.add("10.0.0.1")
+    sources.add("fd00::1")
     assert guard.covered == ["10.0.0.1", "fd00::1"]
     assert (departure.losses, departure.notes) == ({}, [])
-    guard.trouble, ways.fresh = "no such table", ["fd00::2"]
-    departure.admit(ROWS)
+    guard.trouble = "no such table"
+    sources.add("fd00::2")
     assert departure.notes == [
         "the kernel cannot be kept from resetting connections of fd00::2: no such table"
     ]
 
 
 @pytest.mark.parametrize("heard", [(OWN,), ()])
-def test_one_that_the_filter_does_not_let_in_is_a_loss(
-    parts: tuple[Departure, Ways, Covers], heard: tuple[int, ...]
-) -> None:
-    departure, ways, _ = parts
+def test_one_that_the_filter_does_not_let_in_is_a_loss(parts: Parts, heard: tuple[int, ...]) -> None:
+    departure, _, _, sources = parts
     departure.started(heard, (2, 1))
-    ways.fresh = ["10.0.0.2"]
-    departure.admit(ROWS)
+    sources.add("10.0.0.2")
     if heard:
         assert departure.losses["source"].startswith("10.0.0.2 became an address of this host")
     else:
         assert departure.losses == {}
 
 
-def test_links_that_are_not_listened_on_are_named_once(parts: tuple[Departure, Ways, Covers]) -> None:
-    departure, ways, _ = parts
+def test_links_that_are_not_listened_on_are_named_once(parts: Parts) -> None:
+    departure, ways, *_ = parts
     departure.started((), (1, 4))
     assert departure.notes[0].startswith("answers that come by eth2 are not heard")
     for listening, named in (([1, 2, 4], ""), ([1, 2, 3, 4], "eth3"), ([1, 3, 4, 5], "")):
@@ -106,8 +95,8 @@ def test_links_that_are_not_listened_on_are_named_once(parts: tuple[Departure, W
     assert departure.look(2.0) is None
 
 
-def test_what_routing_has_lost_is_taken_once(parts: tuple[Departure, Ways, Covers]) -> None:
-    departure, ways, _ = parts
+def test_what_routing_has_lost_is_taken_once(parts: Parts) -> None:
+    departure, ways, *_ = parts
     ways.lost = {"gateway": "it is gone"}
     assert departure.look(1.0) is None
     assert departure.losses == {"gateway": "it is gone"}

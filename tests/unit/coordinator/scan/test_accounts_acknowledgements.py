@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordinator.processes.acknowledge import Acknowledgements
+from coordinator.scan.accounts import Acknowledgements
 
 
 class Worker:
