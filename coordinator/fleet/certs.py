@@ -9,8 +9,10 @@ command.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -65,6 +67,8 @@ def make(directory: str, boxes: Iterable[str], invoker: tuple[int, int] | None) 
     try:
         if os.fstat(place).st_mode & 0o077:
             os.fchmod(place, 0o700)
+        with contextlib.suppress(OSError):  # some file systems have no locks
+            fcntl.flock(place, fcntl.LOCK_EX)  # one that makes an authority, and all others sign by it
         present = set(os.listdir(place))
         made: list[str] = []
         for authority, members in ((CONTROLLERS, [CONTROLLER]), (BOXES, names)):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from coordinator.commandline import running
-from coordinator.fleet import lockfile
+from coordinator.fleet import leasefile, lockfile
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet import dealing, planoptions
@@ -36,9 +36,7 @@ def _run(argv: list[str], runs: Runs) -> int:
     where = lockfile.beside(asked.plan)
     lock = settle(asked.plan)
     before = lockfile.there(where)
-    if before is not None and before.id == lock.id:
-        lock, news = before, f"nothing has changed since {printable(where)} was written"
-    else:
+    if before is None or before.id != lock.id:
         if before is not None and not asked.overwrite:
             raise UsageError(
                 f"{printable(where)} settles the plan as it was before (plan id {before.id}); boxes that "
@@ -49,14 +47,33 @@ def _run(argv: list[str], runs: Runs) -> int:
                 f"lzr fleet start runs here by {printable(where)}, and its boxes could be told nothing any "
                 "more: end it first (lzr fleet quit ends the scans, too)"
             )
-        lockfile.write(where, lock)
-        news = f"settled in {printable(where)}"
+        before = _put(asked.plan, where, before, lock)
+    lock, news = (
+        (lock, f"settled in {printable(where)}")
+        if before is None
+        else (before, f"nothing has changed since {printable(where)} was written")
+    )
     if not asked.quiet:
         for run in lock.current:
             shards = dealing.ranges(run.shards)
             print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
         print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {news}"))
     return running.OK
+
+
+def _put(plan: str, where: str, before: Lock | None, lock: Lock) -> Lock | None:
+    """Write a lock in the place of `before`; returns the one that is there if it settles the same plan, which
+    somebody else has done meanwhile. Raises UsageError.
+    """
+    with leasefile.held(plan):
+        found = lockfile.there(where)
+        if found is not None and found.id == lock.id:
+            return found
+        same = [None if one is None else (one.id, one.generation) for one in (before, found)]
+        if same[0] != same[1]:
+            raise UsageError(f"{printable(where)} was changed meanwhile: look at it again")
+        lockfile.write(where, lock)
+        return None
 
 
 def settle(path: str) -> Lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -74,6 +75,8 @@ class Fetcher:
         """The directory is for this plan alone: runs of others have the same names. Raises UsageError."""
         shown, ours = printable(self.directory), self._lock.id
         try:
+            with contextlib.suppress(OSError):  # some file systems have no locks
+                fcntl.flock(self._place, fcntl.LOCK_EX)
             theirs = plan_of(self.directory)
             if theirs not in ("", ours):
                 raise UsageError(
@@ -84,6 +87,9 @@ class Fetcher:
                 self._replace(OF_PLAN, f"{ours}\n".encode(), spare=0)
         except OSError as error:
             raise UsageError(f"cannot use {shown}: {error.strerror}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._place, fcntl.LOCK_UN)
 
     def close(self) -> None:
         os.close(self._place)

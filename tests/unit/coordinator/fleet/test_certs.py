@@ -7,6 +7,7 @@ import socket
 import ssl
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,19 @@ def test_who_trusts_whom(made: Path, tmp_path: Path) -> None:
     half = certs.Identity("fra1", controller.trusted, fra1.own)  # a box that would take any
     assert shake(ams1, half) == "client"
     assert shake(controller, certs.Identity("fra1", controller.trusted, stranger.own)) == "client"
+
+
+def test_many_make_them_at_once(tmp_path: Path) -> None:
+    """Whoever is first makes the authorities, and all certificates are of these."""
+    directory = str(tmp_path / "certs")
+    together = threading.Barrier(6, timeout=30)
+
+    def make(number: int) -> list[str]:
+        together.wait()
+        return certs.make(directory, ["fra1", f"box{number}"], None)
+
+    with ThreadPoolExecutor(6) as threads:
+        made = [name for names in threads.map(make, range(6)) for name in names]
+    assert sorted(made) == sorted(os.listdir(directory))
+    for name in (CONTROLLER, "fra1", *(f"box{number}" for number in range(6))):
+        assert certs.load(directory, name).name == name

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from coordinator.fleet import lockfile
+from coordinator.fleet import checking, leasefile, lockfile
 from coordinator.fleet.checking import main
 from lzr.errors import UsageError
 from lzr.fleet.lock import blocklist_hash
@@ -86,3 +88,26 @@ def test_a_directory_that_cannot_be_named_to_boxes(
     assert main([str(folder / "plan.toml")]) == 2
     assert "move the plan to another" in capsys.readouterr().err
     assert not (folder / "plan.lock.json").exists()
+
+
+@pytest.mark.parametrize("rate", [60000, 50000])
+def test_somebody_else_settles_it_after_we_looked(
+    plan: Path, rate: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same plan is as good as settled by us; another one stays, as without --overwrite it would."""
+    other = plan.with_name("other.toml")
+    other.write_text(plan.read_text().replace("60000", str(rate)))
+    theirs = checking.settle(str(other))
+    held = leasefile.held
+
+    @contextlib.contextmanager
+    def too_late(path: str) -> Iterator[None]:
+        lockfile.write(lockfile.beside(path), theirs)
+        with held(path):
+            yield
+
+    monkeypatch.setattr(leasefile, "held", too_late)
+    assert main([str(plan)]) == (0 if rate == 60000 else 2)
+    said = capsys.readouterr()
+    assert "nothing has changed" in said.out if rate == 60000 else "was changed meanwhile" in said.err
+    assert lockfile.there(lockfile.beside(str(plan))) == theirs

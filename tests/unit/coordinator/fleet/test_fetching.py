@@ -6,7 +6,10 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -204,3 +207,22 @@ def test_no_link_of_somebody_else_is_followed(boxes: Boxes, tmp_path: Path) -> N
     (folder / "fra1-g1.json").symlink_to(other)
     assert turn(boxes, folder).states["fra1-g1"].trouble
     assert other.read_bytes() == b"mine"
+
+
+def test_many_begin_to_fetch_into_one_directory(boxes: Boxes, tmp_path: Path) -> None:
+    other = replace(boxes.lock, id="f" * 16)
+    together = Barrier(8, timeout=30)
+
+    def begin(number: int) -> str:
+        together.wait()
+        lock = other if number % 2 else boxes.lock
+        try:
+            Fetcher(lock, str(tmp_path / "results"), boxes).close()
+        except UsageError as error:
+            assert "has the results of another plan" in str(error)  # noqa: PT017
+            return ""
+        return lock.id
+
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(begin, range(8))) - {""}
+    assert ids == {(tmp_path / "results" / OF_PLAN).read_text().strip()}
