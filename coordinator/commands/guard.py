@@ -1,22 +1,31 @@
 """``lzr guard on|off|status``: the RST guard by itself, for pipelines that need it before the scan starts.
 
 A guard made here belongs to no process and is never stale, so only a person removes it: ``off`` removes it,
-for all addresses or for those named.
+for all addresses or for those named. Both look what is set and set what follows from it, so of several such
+commands at the same moment one does so after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import CommandError, GuardError, Standing, spans
+from coordinator.processes.ownuser import open_locks
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest, two_dashes
 from lzr.sourceports import DEFAULT_PORTS, DEFAULT_RANGE
 
 DONE, NONE, MISTAKE = 0, 1, 2
+LOCK = Path("/run/lzr/guard")
+"""The file that is locked while guards set by hand are changed. Its directory is root's."""
 
 
 _COMMANDS = ("on", "off", "status", "help")
@@ -42,17 +51,32 @@ def main(argv: list[str]) -> int:
             _parser().print_help()
             return DONE
         addresses = [part for given in options.source_ip for part in given.split(",") if part]
-        if options.command == "on":
-            return _on(addresses, _ports(options.source_port), options.guard, options.interface)
-        if options.command == "off":
+        if options.command == "status":
+            return _status()
+        with _alone():
+            if options.command == "on":
+                return _on(addresses, _ports(options.source_port), options.guard, options.interface)
             return _off(addresses, _ports(options.source_port) if options.source_port else None)
-        return _status()
     except (GuardError, UsageError) as error:
         print(safetext.line(f"lzr guard: {error}"), file=sys.stderr)
         return MISTAKE
     except CommandError as error:
         print(safetext.line(f"lzr guard: {guard.forbidden() if error.forbidden else error}"), file=sys.stderr)
         return MISTAKE
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """A context in which no other such command changes guards, as far as that can be had."""
+    held = open_locks(LOCK)
+    try:
+        if held is not None:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -49,7 +49,7 @@ def take(locks: Path = LOCKS) -> OwnUser | None:
     """
     if os.geteuid() != 0 or not may_become_another():
         return None
-    lock = _open(locks)
+    lock = open_locks(locks)
     count = LAST - FIRST + 1
     begin = randbelow(count)  # runs that do not see one another's locks (containers) rarely meet
     for step in range(count):
@@ -89,9 +89,9 @@ def _has_a_name_or_process(number: int) -> bool:
     return True
 
 
-def _open(path: Path) -> int | None:
-    """Open the file of locks. None where there can be none: then two runs may draw the same number, by
-    chance."""
+def open_locks(path: Path) -> int | None:
+    """Open a file that is only locked, in a directory of root's. None where there can be none: then two runs
+    may draw the same number, by chance."""
     try:
         path.parent.mkdir(0o700, exist_ok=True)
         if not _trusted(path.parent):
