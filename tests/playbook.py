@@ -24,9 +24,8 @@ from numpy.typing import NDArray
 
 from lzr.flow.config import FlowConfig
 from lzr.flow.handover import ShardFlows
-from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, read_triggers
 from lzr.flow.table import FlowTable
-from lzr.flow.triggers import read_triggers
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols._protocol import Part
 from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, FlowState, Opening, Reason, Trigger

@@ -93,7 +93,7 @@ class PlainText:
     def _take(self, chunk: bytes) -> bytes:
         """The text of a chunk, once the encoding is known. Raises UsageError."""
         if self._head is None:
-            return self._text.feed(chunk)
+            return chunk if self._text.passes else self._text.feed(chunk)
         self._head += chunk
         if filetypes.may_begin(self._head) or coding(self._head) is None:
             return b""

@@ -17,7 +17,7 @@ from coordinator.input.intake import Intake
 from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.ipc import messages, packing
-from lzr.pacing.pacer import Pacer
+from lzr.pacing.bucket import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, join, pick, put
 from lzr.targets.screen import Overview, overview

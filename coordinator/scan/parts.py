@@ -23,8 +23,7 @@ from coordinator.scan.reading import InputReading
 from coordinator.scan.sweeping import Sweeping
 from coordinator.setup.departure import Departure
 from lzr.ipc.schema import Message
-from lzr.pacing.bucket import DEPTH
-from lzr.pacing.pacer import Pacer
+from lzr.pacing.bucket import DEPTH, Pacer
 from lzr.sweep.scheduler import Scheduler
 
 

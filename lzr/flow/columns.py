@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.index import FlowIndex, NativeIndex
-from lzr.flow.machine import TRANSITIONS, Action
-from lzr.flow.triggers import awaited, read_triggers
+from lzr.flow.machine import TRANSITIONS, Action, awaited, read_triggers
 from lzr.kernels import NATIVE, in_c
 from lzr.layout import AGES, COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate

@@ -199,7 +199,8 @@ class FlowTable:
         if config.handshake_orders is not None:
             self.rows["handshake"][slots] = config.handshake_orders.first(self.rows["peer_port"][slots])
         self.store.in_flight += len(slots) - duplicates
-        self.firewall_probes.begin(slots)
+        if self.firewall_probes.wanted:
+            self.firewall_probes.begin(slots)
         if ours:
             connections.send_syn(slots if ours == len(slots) else slots[kinds == _OURS], now)
         if closed:

@@ -43,6 +43,8 @@ class Text:
         self._known = False  # which coding it is
         self._ends: str = ""  # "lf" or "cr", once it is known
         self._return = False  # a carriage return is held back: what follows it decides
+        self.passes = False
+        """Whether what comes from now on passes unchanged, so that `feed` need not be called."""
 
     def feed(self, data: bytes) -> bytes:
         """The lines, in UTF-8, that these bytes complete."""
@@ -55,7 +57,10 @@ class Text:
             data, self._head = self._head, b""
         if self._coding is not None:
             data = self._coding.decode(data).encode("utf-8", "replace")
-        return data if self._ends == "lf" else self._lines(data)
+        if self._ends != "lf":
+            data = self._lines(data)
+        self.passes = self._coding is None and self._ends == "lf"
+        return data
 
     def finish(self) -> bytes:
         """The input has ended: what was held back."""

@@ -30,7 +30,7 @@ from tests.private import Installation
 from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
 from tests.system.test_installed_private import use
-from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
+from tests.unit.lzr.ipc.test_inbox_zmtp import BEGUN, frame
 
 pytestmark = [pytest.mark.root, pytest.mark.attack]
 

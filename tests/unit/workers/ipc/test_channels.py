@@ -16,7 +16,7 @@ from lzr.ipc import limits, messages, packing
 from lzr.ipc.inbox import Inbox, InvalidMessage
 from lzr.ipc.schema import SchemaError
 from lzr.rows import TARGET
-from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
+from tests.unit.lzr.ipc.test_inbox_zmtp import BEGUN, frame
 from workers.ipc import channels
 
 pytestmark = pytest.mark.attack

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.flow.triggers import awaited, read_triggers
+from lzr.flow.machine import awaited, read_triggers
 from lzr.layout import REPEATED, WINDOW
 from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, FlowState, Reason, Trigger
 from tests.effort import examples

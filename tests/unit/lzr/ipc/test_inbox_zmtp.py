@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.ipc.inbox import ZmtpDecoder
 from lzr.ipc.limits import MOST_PARTS
 from lzr.ipc.schema import SchemaError
-from lzr.ipc.zmtp import Decoder
 
 MOST = 1 << 16
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -35,7 +35,7 @@ def stream(messages: list[list[bytes]]) -> bytes:
     st.lists(st.integers(1, 400), max_size=20),
 )
 def test_cut_anywhere_it_is_the_same(messages: list[list[bytes]], cuts: list[int]) -> None:
-    decoder, data = Decoder(), stream(messages)
+    decoder, data = ZmtpDecoder(), stream(messages)
     found: list[list[bytes]] = []
     for cut in [*cuts, len(data)]:
         found += decoder.feed(data[:cut], MOST)
@@ -45,7 +45,7 @@ def test_cut_anywhere_it_is_the_same(messages: list[list[bytes]], cuts: list[int
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.data())
 def test_a_message_that_is_read_in_part_is_begun(parts: list[bytes], data: st.DataObject) -> None:
-    decoder, whole = Decoder(), stream([parts])
+    decoder, whole = ZmtpDecoder(), stream([parts])
     cut = data.draw(st.integers(len(BEGUN), len(whole)))
     decoder.feed(whole[:cut], MOST)
     assert decoder.begun == (len(BEGUN) < cut < len(whole))
@@ -56,7 +56,7 @@ def test_a_message_that_is_read_in_part_is_begun(parts: list[bytes], data: st.Da
 @given(st.binary(max_size=200), st.integers(0, len(BEGUN)))
 def test_any_bytes_are_messages_or_a_refusal(data: bytes, start: int) -> None:
     try:
-        found = Decoder().feed(BEGUN[:start] + data, MOST)
+        found = ZmtpDecoder().feed(BEGUN[:start] + data, MOST)
     except SchemaError:
         return
     assert all(isinstance(part, bytes) for parts in found for part in parts)
@@ -79,4 +79,4 @@ def test_any_bytes_are_messages_or_a_refusal(data: bytes, start: int) -> None:
 )
 def test_what_cannot_be_is_said_before_it_is_awaited(data: bytes, says: str) -> None:
     with pytest.raises(SchemaError, match=says):
-        Decoder().feed(data, MOST)
+        ZmtpDecoder().feed(data, MOST)

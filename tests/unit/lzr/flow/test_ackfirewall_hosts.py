@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow.askedhosts import AskedHosts
+from lzr.flow.ackfirewall import AskedHosts
 from lzr.rows import FRAME
 
 
