@@ -21,7 +21,7 @@ from lzr.secrets import Secrets
 
 PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
 PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18, 20, 22
-FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
+FANOUT_CBPF, FANOUT_UNIQUEID, FANOUT_IGNORE_OUTGOING = 6, 0x2000, 0x4000
 TPACKET_V2 = 1
 SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
@@ -195,19 +195,16 @@ def _make_rings(sock: socket.socket, frames: tuple[int, int]) -> None:
 
 
 def join(sockets: list[socket.socket], seed: int) -> None:
-    """Fan the sockets out: a packet goes to sockets[flow_hash % len(sockets)]."""
-    for attempt in range(64):
-        group = int.from_bytes(os.urandom(2), "little")  # groups are per namespace; another scan has its own
-        try:
-            sockets[0].setsockopt(
-                SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16
-            )
-            break
-        except OSError:
-            if attempt == 63:
-                raise
+    """Fan the sockets out: a packet goes to sockets[flow_hash % len(sockets)].
+
+    The kernel gives the group a number that no other has. Of one that we chose another scan's sockets might
+    be members: these would get packets of ours, and nobody would notice.
+    """
+    flags = (FANOUT_CBPF | FANOUT_IGNORE_OUTGOING) << 16
+    sockets[0].setsockopt(SOL_PACKET, PACKET_FANOUT, flags | FANOUT_UNIQUEID << 16)
+    group = sockets[0].getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF
     for sock in sockets[1:]:
-        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16)
+        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | flags)
     _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, filters.fanout_program(seed))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.network.raw_sockets import open_shards
-from lzr.layout import MAX_FRAME, STATUS_USER
+from coordinator.network.raw_sockets import PACKET_FANOUT, open_shards
+from lzr.layout import MAX_FRAME, SOL_PACKET, STATUS_USER
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
@@ -448,3 +448,17 @@ def test_who_is_blocked_gets_nothing_that_waits_in_the_ring(lab: net.Lab) -> Non
     wire.far.settimeout(0.3)
     with pytest.raises(TimeoutError):
         wire.arrived(1)
+
+
+def test_two_scans_never_share_a_group(lab: net.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets of one scan in the group of another would take its packets: also where both drew one number."""
+    place = lab.namespace("groups")
+    monkeypatch.setattr("os.urandom", b"\x07".ljust)
+    groups = []
+    for _ in range(2):
+        found = place.call(lambda: open_shards("lo", 2, Secrets.derive(5), PORTS, frames=SIZE))
+        for sock in found:
+            lab.on_close(sock.close)
+        groups.append({sock.getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF for sock in found})
+    assert [len(numbers) for numbers in groups] == [1, 1]
+    assert not groups[0] & groups[1]
