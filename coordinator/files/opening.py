@@ -21,6 +21,7 @@ from lzr.errors import UsageError, printable
 _STEP = 0.1  # seconds between two looks whether a FIFO has a reader
 _TRIES = 100
 """How often a file is tried that others make and remove at the same time."""
+_PATIENCE = 6.0  # for the processes of a killed scan, which still hold its files
 _SILENT = 0.5  # seconds after which it is said that there is none
 
 
@@ -74,15 +75,26 @@ def open_written(
     invoker: tuple[int, int] | None,
     *,
     append: bool,
+    alone: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Open a file that is written beside the results (log, metadata, profile ...): a descriptor.
 
     append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
+    alone: a regular file is locked, since what two scans write there at the same time is nobody's.
     Only a file that this call makes is given to `invoker`. pause, say: as for `open_output`.
     Raises OSError, UsageError.
     """
+    if alone:
+        descriptor = open_written(name, invoker, append=append, pause=pause, say=say)
+        try:
+            if is_regular(descriptor) and not lock(descriptor, pause, _PATIENCE):
+                raise UsageError(f"{printable(name)} is being written by another lzr")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
     with reach(name, invoker) as place:
         mode = place.mode()
         if stat.S_ISFIFO(mode) and place.directory is not None:

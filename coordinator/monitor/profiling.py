@@ -38,7 +38,7 @@ def open_profiles(
     try:
         for name in names:
             try:
-                files.append(open_written(name, invoker, append=True, pause=pause, say=say))
+                files.append(open_written(name, invoker, append=True, alone=True, pause=pause, say=say))
                 if stat.S_ISREG(os.fstat(files[-1]).st_mode):
                     os.ftruncate(files[-1], 0)
             except OSError as error:

@@ -8,12 +8,14 @@ sends through it, and one more packet socket sees the frames of all workers, in 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 
+from coordinator.files.opening import is_regular
 from coordinator.network.raw_sockets import open_tap
 from lzr.errors import UsageError
 
@@ -27,7 +29,8 @@ class Trace:
     def __init__(
         self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], run_as: tuple[int, int]
     ) -> None:
-        """descriptor: of the file. links: of the scan, by index. run_as: user and group of the writer.
+        """descriptor: of the file, which is emptied: a trace is of one run. links: of the scan, by index.
+        run_as: user and group of the writer.
 
         Raises UsageError.
         """
@@ -37,6 +40,8 @@ class Trace:
                 names.append(socket.if_indextoname(link))
         try:
             with open_tap(ports, _ROOM) as sock:
+                if is_regular(descriptor):
+                    os.ftruncate(descriptor, 0)
                 words = (sock.fileno(), descriptor, *run_as, *names)
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "workers.tracer", *map(str, words)],

@@ -169,7 +169,7 @@ def _open(
         return sys.stdout
     try:
         # An older file is kept until there is something to put in its place.
-        descriptor = open_written(path, invoker, append=False, pause=pause, say=say)
+        descriptor = open_written(path, invoker, append=False, alone=True, pause=pause, say=say)
     except OSError as error:
         raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "w", encoding="utf-8")

@@ -292,18 +292,17 @@ def _open_record(
 def _open_trace(
     options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
 ) -> int | None:
-    """Open the file of --trace-pcap, and empty it: a trace is of one run. Raises UsageError."""
+    """Open the file of --trace-pcap; what it holds stays until there is a trace. Raises UsageError."""
     if options.trace_pcap is None:
         return None
     try:
-        found = open_written(options.trace_pcap, invoker(), append=True, pause=pause, say=say)
+        found = open_written(options.trace_pcap, invoker(), append=True, alone=True, pause=pause, say=say)
         stack.callback(os.close, found)
         if stat.S_ISREG(os.fstat(found).st_mode):
             head = content(found, 0, 4)
             if head and head not in filetypes.PCAP:
                 shown = printable(options.trace_pcap)
                 raise UsageError(f"--trace-pcap {shown}: the file is there and is no capture")
-            os.ftruncate(found, 0)
     except OSError as error:
         raise UsageError(f"cannot write {printable(options.trace_pcap)}: {error.strerror}") from error
     return found

@@ -79,3 +79,24 @@ def test_no_other_file_is_emptied(here: Range, tmp_path: Path) -> None:
     done = here.scanner.run(LZR, *words, input="", cwd=tmp_path, check=False, timeout=60)
     assert (done.returncode, "list: the file is there and is no capture" in done.stderr) == (2, True)
     assert (tmp_path / "list").read_text() == "".join(services(4))
+
+
+def test_a_trace_is_of_one_scan(here: Range, tmp_path: Path) -> None:
+    """One that has no scan leaves the trace that is there, and of two scans the second has none."""
+    here.respond(first=FIRST, count=512, port=PORT, source=SCANNER, classes="h")
+    words = (*QUICK, "-w", "1", "--trace-pcap", "trace")
+    done = here.scanner.run(LZR, *words, input="".join(services(8)), cwd=tmp_path, timeout=60)
+    before = (tmp_path / "trace").read_bytes()
+    assert len(before) > 1000
+    done = here.scanner.run(LZR, *words, "-b", "none", input="", cwd=tmp_path, check=False, timeout=60)
+    assert (done.returncode, (tmp_path / "trace").read_bytes() == before) == (2, True), done.stderr
+    first = here.scanner.popen(LZR, *words, stdin=subprocess.PIPE, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    assert first.stdin is not None
+    first.stdin.write("".join(services(8)).encode())
+    first.stdin.flush()
+    wait_for(lambda: (tmp_path / "trace").read_bytes()[:500] != before[:500], "a trace")
+    done = here.scanner.run(LZR, *words, input="", cwd=tmp_path, check=False, timeout=60)
+    assert (done.returncode, "trace is being written by another lzr" in done.stderr) == (2, True)
+    first.stdin.close()
+    assert first.wait(60) == 0
+    assert tcpdump(tmp_path / "trace", "tcp[13] == 18") == 8
