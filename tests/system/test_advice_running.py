@@ -95,7 +95,7 @@ def test_a_few_bad_lines_are_shown_and_counted(arena: Range, results: Path) -> N
     arena.respond(first=FIRST, count=4, port=PORT, source=SCANNER, classes="h")
     text = f"nonsense\n{FIRST}/30:{PORT}\n10.0.0.1\n".encode()
     out = str(results.with_name("new.json"))
-    done = lzr(arena, "-sendSYNs", "-f", out, "-rt", "0.3", "-t", "0.6", data=text)
+    done = lzr(arena, "-sendSYNs", "-f", out, "-rt", "0.3", "-t", "2", data=text)
     assert done.returncode == 0, done.stderr
     assert "line 1: no port: nonsense" in done.stderr
     assert "line 3: no port: 10.0.0.1" in done.stderr
@@ -108,7 +108,7 @@ def test_a_few_bad_lines_are_shown_and_counted(arena: Range, results: Path) -> N
 def test_records_of_a_scan_are_scanned_again(arena: Range) -> None:
     """Ours, as JSON and as CSV; and ZMap's records where -sendSYNs is given."""
     arena.respond(first=FIRST, count=4, port=PORT, source=SCANNER, classes="h")
-    quick = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-f", "-")
+    quick = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-f", "-")
     first = lzr(arena, *quick, data=f"{FIRST}/30:{PORT}\n".encode())
     hosts = {record["saddr"] for record in parse(first.stdout)[0]}
     assert len(hosts) == 4

@@ -16,7 +16,7 @@ from tests.lab.zmaplines import lines
 from tests.system.test_e2e_responder import address, services
 
 pytestmark = pytest.mark.root
-QUICK = ("-rt", "0.4", "-t", "0.8", "-c", "1.5")
+QUICK = ("-rt", "0.4", "-t", "2", "-c", "1.5")
 ONCE = ("-rt", "30", "-t", "60", "-c", "1.5")
 """Where SYNs are counted: no host is asked again because it, or a worker, was held up for a while."""
 COUNT = 2048

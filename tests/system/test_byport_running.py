@@ -19,7 +19,7 @@ from tests.system.test_advice_running import lzr
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
-QUICK = ("-rt", "0.3", "-rn", "0", "-t", "0.5", "-c", "1")
+QUICK = ("-rt", "0.3", "-rn", "0", "-t", "2", "-c", "1")
 ORDERS = """
 default = ["http", "wait"]
 [ports]

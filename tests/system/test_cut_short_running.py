@@ -17,7 +17,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, scan
 from tests.system.test_e2e_responder import services
 
-QUICK = ("-rt", "0.3", "-t", "0.6", "-c", "2")
+QUICK = ("-rt", "0.3", "-t", "2", "-c", "2")
 
 
 def respond(arena: Range, count: int, classes: str) -> None:

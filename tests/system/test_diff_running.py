@@ -13,7 +13,7 @@ from tests.system.test_advice_running import lzr
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
-QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "0.6", "-c", "1", "-w", "flow=1,collect=1")
+QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "2", "-c", "1", "-w", "flow=1,collect=1")
 BEFORE, AFTER = "hshshshn", "hnsanshs"
 """What each host does, by its address: HTTP, SSH, silence after the SYN-ACK (a), nothing at all (n)."""
 

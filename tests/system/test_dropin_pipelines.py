@@ -25,7 +25,7 @@ from tests.lab.zmaplines import lines
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "0.6")
+QUICK = ("-rt", "0.3", "-t", "2")
 
 
 def address(index: int) -> str:
@@ -119,7 +119,7 @@ def test_targets_are_begun_at_the_rate(
 def test_the_feed_is_flushed_and_alone_on_stdout(arena: Range) -> None:
     arena.respond(first=FIRST, count=8, port=PORT, source=SCANNER, more=["--premade"], classes="hq")
     results = arena.lab.directory / "results.json"
-    words = (LZR, "-feedZGrab", "-rt", "0.3", "-t", "0.6", "-v", "5", "-f", results)
+    words = (LZR, "-feedZGrab", "-rt", "0.3", "-t", "2", "-v", "5", "-f", results)
     process = arena.scanner.popen(
         *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -38,7 +38,7 @@ from tests.lab.zmaplines import isn_of, lines, premade_ack
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "0.6")
+QUICK = ("-rt", "0.3", "-t", "2")
 
 
 def hosts(count: int, first: str = FIRST) -> list[str]:

@@ -23,7 +23,7 @@ from tests.system.test_e2e_responder import address, services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "0.6", "-c", "2")
+QUICK = ("-rt", "0.3", "-t", "2", "-c", "2")
 LIVELY = "hsafrhsz"
 
 

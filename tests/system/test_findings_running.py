@@ -19,7 +19,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_e2e_responder import address, services
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2")
 
 
 class Terminal:

@@ -44,7 +44,7 @@ seed = 4711
 rate = {{rate}}
 shards = {{shards}}
 directory = "{{directory}}"
-options = ["--retransmit-wait=0.3", "--timeout=0.6", "--cooldown=2"]
+options = ["--retransmit-wait=0.3", "--timeout=2", "--cooldown=2"]
 {{what}}
 
 [[box]]

@@ -17,7 +17,7 @@ from tests.unit.coordinator.doctor.test_doctor import everybodys  # noqa: F401  
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f", "-")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f", "-")
 COUNT = 64
 
 

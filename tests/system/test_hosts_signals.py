@@ -19,7 +19,7 @@ from tests.system.test_e2e_responder import services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f")
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

@@ -25,7 +25,7 @@ from tests.system.test_e2e_responder import services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-w", "1", "--no-dashboard")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard")
 COUNT = 64
 _F_SETPIPE_SZ = 1031
 

@@ -16,7 +16,7 @@ from tests.system.test_e2e_responder import services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "--no-dashboard", "-rate", "2000")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "--no-dashboard", "-rate", "2000")
 
 
 @pytest.fixture(scope="module")

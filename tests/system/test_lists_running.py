@@ -16,7 +16,7 @@ from tests.system.test_advice_running import lzr
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
-QUICK = ("-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "0.6", "-w", "flow=1,collect=1")
+QUICK = ("-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "2", "-w", "flow=1,collect=1")
 
 
 def peak(pid: int) -> int:

@@ -67,7 +67,7 @@ class Pinned:
 @pytest.mark.root
 def test_processes_are_bound_and_so_are_their_successors(arena: Range) -> None:
     arena.respond(first=FIRST, count=100, port=PORT, source=SCANNER, more=["--premade"])
-    scan = Pinned(arena, "-w", "flow=2,collect=1", "-rt", "0.3", "-t", "0.5")
+    scan = Pinned(arena, "-w", "flow=2,collect=1", "-rt", "0.3", "-t", "2")
     wait_for(lambda: len(scan.pids()) == 3 and all(scan.pids().values()), "all processes")
     scan.right()
     for name in ("flow 0", "collect 0"):

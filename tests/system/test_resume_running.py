@@ -22,7 +22,7 @@ from tests.system.test_e2e_responder import address, services
 pytestmark = pytest.mark.root
 
 COUNT = 12_000
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-rate", "2000")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-rate", "2000")
 
 
 class Kept:

@@ -90,7 +90,7 @@ def when(fact: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
 
 
 OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
-SHORT = (*OPTIONS[:-2], "-t", "0.6", "-rt", "0.3", "-c", "2")
+SHORT = (*OPTIONS[:-2], "-t", "2", "-rt", "0.3", "-c", "2")
 """Where some answers are not to come."""
 
 

@@ -19,7 +19,7 @@ from tests.system.test_advice_running import lzr
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
-QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "0.6", "-c", "2")
+QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "2", "-c", "2")
 CLASSES = "hsnfrcnh"
 RATE = 1500
 COUNT = 8192
