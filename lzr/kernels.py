@@ -27,11 +27,11 @@ from lzr.rows import (
     TARGET,
     Expected,
     FlowState,
+    FlowTrigger,
     Kind,
     Number,
     Opening,
     Reason,
-    Trigger,
 )
 
 VERSION = 21
@@ -58,7 +58,7 @@ def layout() -> dict[str, Any]:
     return {
         "VERSION": VERSION,
         "STATES": tuple(FlowState.__members__),
-        "TRIGGERS": tuple(Trigger.__members__),
+        "TRIGGERS": tuple(FlowTrigger.__members__),
         "ROWS": {name: (dtype.itemsize, _offsets(dtype)) for name, dtype in _ROWS.items()},
         "NUMBERS": {
             **NUMBERS,

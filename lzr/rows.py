@@ -246,7 +246,7 @@ class FlowState(IntEnum):
     PROBE = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
 
 
-class Trigger(IntEnum):
+class FlowTrigger(IntEnum):
     """What a segment or a timer means to a flow: state and trigger give the action."""
 
     NOTHING = 0  # stray, duplicate, out of order, or wrong numbers

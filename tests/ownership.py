@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lzr.ownership import Machine, succession, table
+from lzr.ownership import Machine
 from lzr.ownership.events import Adopted, Event, Linked, Ready, Want
 from lzr.ownership.orders import Order
 from lzr.ownership.processes import Processes
-from lzr.ownership.shards import Shard, Shards
-from lzr.ownership.succession import Succession
+from lzr.ownership.shards import Shard, Shards, ShardTrigger
+from lzr.ownership.succession import CollectorTrigger, Succession
 
 Row = tuple[Any, Any]
 """A state and a trigger, of a shard or of a collector."""
@@ -31,7 +31,7 @@ class WatchedShards(Shards):
         super().__init__(count, processes)
         self.rows: set[Row] = set()
 
-    def _step(self, shard: Shard, trigger: table.Trigger, now: float, **more: Any) -> Iterator[Order]:
+    def _step(self, shard: Shard, trigger: ShardTrigger, now: float, **more: Any) -> Iterator[Order]:
         self.rows.add((shard.state, trigger))
         return super()._step(shard, trigger, now, **more)
 
@@ -43,7 +43,7 @@ class WatchedSuccession(Succession):
         super().__init__(processes)
         self.rows: set[Row] = set()
 
-    def _step(self, name: str, trigger: succession.Trigger) -> Iterator[Order]:
+    def _step(self, name: str, trigger: CollectorTrigger) -> Iterator[Order]:
         self.rows.add((self.states[name], trigger))
         return super()._step(name, trigger)
 

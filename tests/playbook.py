@@ -24,11 +24,22 @@ from numpy.typing import NDArray
 
 from lzr.flow.config import FlowConfig
 from lzr.flow.handover import ShardFlows
-from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, read_triggers
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, FlowAction, read_triggers
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols._protocol import Part
-from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, FlowState, Opening, Reason, Trigger
+from lzr.rows import (
+    NO_PROBE,
+    SEGMENT,
+    SYN,
+    TARGET,
+    V4_MAPPED,
+    Expected,
+    FlowState,
+    FlowTrigger,
+    Opening,
+    Reason,
+)
 
 SECOND = 1_000_000_000
 EPOCH = 1_700_000_000 * SECOND
@@ -39,18 +50,18 @@ PEER = V4_MAPPED | 0x0A040000  # 10.4.0.0
 OUR_ISN, PEER_ISN = 1000, 5000
 LATEST = -1
 
-_TIMED = (Trigger.RETRANSMIT_DUE, Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
+_TIMED = (FlowTrigger.RETRANSMIT_DUE, FlowTrigger.TIMED_OUT, FlowTrigger.SETTLED, FlowTrigger.DELAY_OVER)
 
 
-Edges = dict[tuple[FlowState, Trigger], list[Callable[[], "Play"]]]
+Edges = dict[tuple[FlowState, FlowTrigger], list[Callable[[], "Play"]]]
 
 
 def note_edges(
     edges: Edges,
-) -> Callable[[FlowState, Trigger], Callable[[Callable[[], Play]], Callable[[], None]]]:
+) -> Callable[[FlowState, FlowTrigger], Callable[[Callable[[], Play]], Callable[[], None]]]:
     """The decorator `edge(state, trigger)` of a test that is a trace: it takes an edge, returns its play."""
 
-    def edge(state: FlowState, trigger: Trigger) -> Callable[[Callable[[], Play]], Callable[[], None]]:
+    def edge(state: FlowState, trigger: FlowTrigger) -> Callable[[Callable[[], Play]], Callable[[], None]]:
         def note(test: Callable[[], Play]) -> Callable[[], None]:
             trace = getattr(test, "trace", test)
             edges.setdefault((state, trigger), []).append(trace)
@@ -80,7 +91,7 @@ class Watched(FlowTable):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.edges: set[tuple[FlowState, Trigger]] = set()
+        self.edges: set[tuple[FlowState, FlowTrigger]] = set()
 
     def _dispatch(self, slots: Any, segments: Any, actions: Any) -> None:
         before = self.rows["state"][slots].copy()
@@ -89,17 +100,17 @@ class Watched(FlowTable):
         else:
             flows = self.rows[slots]
             flows["ts"] = 0  # the step has noted these segments' own
-            triggers = [Trigger(trigger) for trigger in read_triggers(flows, segments).tolist()]
+            triggers = [FlowTrigger(trigger) for trigger in read_triggers(flows, segments).tolist()]
         super()._dispatch(slots, segments, actions)
-        freed = bool((actions == Action.COUNT_PROBE).any())
+        freed = bool((actions == FlowAction.COUNT_PROBE).any())
         for was, trigger, action, now in zip(
             before, triggers, actions, self.rows["state"][slots], strict=True
         ):
-            if action == Action.IGNORE:
+            if action == FlowAction.IGNORE:
                 continue
             assert TRANSITIONS[was, trigger] == action
             self.edges.add((FlowState(was), trigger))
-            allowed = LEADS_TO[Action(action)] or (FlowState(was),)
+            allowed = LEADS_TO[FlowAction(action)] or (FlowState(was),)
             assert FlowState(now) in allowed or (freed and now == FlowState.FREE), (
                 FlowState(was),
                 trigger,
@@ -107,9 +118,9 @@ class Watched(FlowTable):
             )
 
     @staticmethod
-    def _timed(state: int, action: int) -> Trigger:
-        if action == Action.IGNORE:
-            return Trigger.NOTHING
+    def _timed(state: int, action: int) -> FlowTrigger:
+        if action == FlowAction.IGNORE:
+            return FlowTrigger.NOTHING
         return next(trigger for trigger in _TIMED if TRANSITIONS[state, trigger] == action)
 
 

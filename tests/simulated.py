@@ -38,7 +38,7 @@ from lzr.ownership.orders import (
     TryAgain,
 )
 from lzr.ownership.processes import COLLECT, FLOW
-from lzr.ownership.table import ShardState
+from lzr.ownership.shards import ShardState
 from lzr.packet.sharding import shard_of
 from lzr.rows import TARGET, V4_MAPPED, join
 from tests.ownership import WatchedMachine

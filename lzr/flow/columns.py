@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.index import FlowIndex, NativeIndex
-from lzr.flow.machine import TRANSITIONS, Action, awaited, read_triggers
+from lzr.flow.machine import TRANSITIONS, FlowAction, awaited, read_triggers
 from lzr.kernels import NATIVE, in_c
 from lzr.layout import AGES, COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate
@@ -31,11 +31,11 @@ from lzr.rows import (
     SYN,
     Doubt,
     FlowState,
+    FlowTrigger,
     Kind,
     Number,
     Opening,
     Reason,
-    Trigger,
 )
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
@@ -50,7 +50,7 @@ _SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
 _KEEP = 255  # for `bump` in C: leave the state as it is
 _TABLE = TRANSITIONS.tobytes()
-_STAY = int(Action.KEEP_EARLY)  # from here on an action leaves its flow where it is
+_STAY = int(FlowAction.KEEP_EARLY)  # from here on an action leaves its flow where it is
 _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 
 
@@ -72,7 +72,7 @@ def step(
     """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
 
     slots, keys: (n,), of each segment. todo: indices of segments. Fields of segments that raise a trigger are
-    noted in their flows. Returns the indices of these segments; the Action of each, (m,) uint8; the indices
+    noted in their flows. Returns the indices of these segments; the action of each, (m,) uint8; the indices
     left for the next round (later segments of the same flows); how many segments raised no trigger; how many
     flows are no longer fresh (see `is_fresh`). The response times of the latter are counted in `ages` (see
     `note_ages`).
@@ -88,9 +88,9 @@ def step(
     same = flows["key"] == keys[chosen]  # an earlier round may have moved the flow to another port
     for name in _TUPLE:
         same &= flows[name] == seen[name]
-    triggers[~same] = Trigger.NOTHING
+    triggers[~same] = FlowTrigger.NOTHING
     actions = TRANSITIONS[flows["state"], triggers]
-    live = actions != Action.IGNORE
+    live = actions != FlowAction.IGNORE
     chosen, actions = chosen[live], actions[live]
     met, seen, flows = met[live], seen[live], flows[live]
     alive = is_fresh(flows) & (actions < _STAY)
@@ -127,7 +127,7 @@ def count_fresh(flows: Rows) -> int:
 
 
 def _native_due(
-    rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
+    rows: Rows, slots: Slots, generations: Numbers, trigger: FlowTrigger
 ) -> tuple[Slots, NDArray[np.uint8], int]:
     live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
     made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(trigger), live, actions)
@@ -136,9 +136,9 @@ def _native_due(
 
 @in_c(_native_due)
 def due(
-    rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
+    rows: Rows, slots: Slots, generations: Numbers, trigger: FlowTrigger
 ) -> tuple[Slots, NDArray[np.uint8], int]:
-    """Which of the timers that came due still count: their slots, the Action of each, and how many of these
+    """Which of the timers that came due still count: their slots, the action of each, and how many of these
     flows are fresh.
 
     slots, generations: of the timers; one counts if its flow still has that generation.

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.layout import REPEATED, WINDOW
-from lzr.rows import ACK, FIN, RST, SYN, Expected, FlowState, Reason, Rows, Trigger
+from lzr.rows import ACK, FIN, RST, SYN, Expected, FlowState, FlowTrigger, Reason, Rows
 
 
-class Action(IntEnum):
+class FlowAction(IntEnum):
     """What is done with a flow. The actions of a batch run in this order."""
 
     IGNORE = 0
@@ -45,72 +45,72 @@ class Action(IntEnum):
     REPEAT = 17
 
 
-_TABLE: dict[FlowState, dict[Trigger, Action]] = {
-    FlowState.DELAYED: {Trigger.DELAY_OVER: Action.OPEN},
+_TABLE: dict[FlowState, dict[FlowTrigger, FlowAction]] = {
+    FlowState.DELAYED: {FlowTrigger.DELAY_OVER: FlowAction.OPEN},
     FlowState.SYN_SENT: {
-        Trigger.SYN_ACK: Action.SEND_PROBE_DATA,
-        Trigger.ZERO_WINDOW: Action.REFUSE_WINDOW,
-        Trigger.RST: Action.GIVE_UP_REFUSED,
-        Trigger.RETRANSMIT_DUE: Action.RETRANSMIT_SYN,
-        Trigger.TIMED_OUT: Action.GIVE_UP_SYN,
+        FlowTrigger.SYN_ACK: FlowAction.SEND_PROBE_DATA,
+        FlowTrigger.ZERO_WINDOW: FlowAction.REFUSE_WINDOW,
+        FlowTrigger.RST: FlowAction.GIVE_UP_REFUSED,
+        FlowTrigger.RETRANSMIT_DUE: FlowAction.RETRANSMIT_SYN,
+        FlowTrigger.TIMED_OUT: FlowAction.GIVE_UP_SYN,
     },
     FlowState.DATA_SENT: {
-        Trigger.SYN_ACK_AGAIN: Action.REPEAT,
-        Trigger.ACK: Action.NOTE_ACK,
-        Trigger.DATA: Action.TAKE_DATA,
-        Trigger.EARLY_DATA: Action.KEEP_EARLY,
-        Trigger.FIN: Action.GIVE_UP_FIN,
-        Trigger.RST: Action.GIVE_UP_RST,
-        Trigger.RETRANSMIT_DUE: Action.RETRANSMIT,
-        Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
+        FlowTrigger.SYN_ACK_AGAIN: FlowAction.REPEAT,
+        FlowTrigger.ACK: FlowAction.NOTE_ACK,
+        FlowTrigger.DATA: FlowAction.TAKE_DATA,
+        FlowTrigger.EARLY_DATA: FlowAction.KEEP_EARLY,
+        FlowTrigger.FIN: FlowAction.GIVE_UP_FIN,
+        FlowTrigger.RST: FlowAction.GIVE_UP_RST,
+        FlowTrigger.RETRANSMIT_DUE: FlowAction.RETRANSMIT,
+        FlowTrigger.TIMED_OUT: FlowAction.GIVE_UP_SILENT,
     },
     FlowState.ACKED: {
-        Trigger.DATA: Action.TAKE_DATA,
-        Trigger.EARLY_DATA: Action.KEEP_EARLY,
-        Trigger.FIN: Action.GIVE_UP_FIN,
-        Trigger.RST: Action.GIVE_UP_RST,
-        Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
+        FlowTrigger.DATA: FlowAction.TAKE_DATA,
+        FlowTrigger.EARLY_DATA: FlowAction.KEEP_EARLY,
+        FlowTrigger.FIN: FlowAction.GIVE_UP_FIN,
+        FlowTrigger.RST: FlowAction.GIVE_UP_RST,
+        FlowTrigger.TIMED_OUT: FlowAction.GIVE_UP_SILENT,
     },
     FlowState.SETTLING: {
-        Trigger.DATA: Action.TAKE_DATA,
-        Trigger.EARLY_DATA: Action.KEEP_EARLY,
-        Trigger.FIN: Action.FINISH_DATA,
-        Trigger.RST: Action.FINISH_DATA,
-        Trigger.SETTLED: Action.FINISH_DATA,
+        FlowTrigger.DATA: FlowAction.TAKE_DATA,
+        FlowTrigger.EARLY_DATA: FlowAction.KEEP_EARLY,
+        FlowTrigger.FIN: FlowAction.FINISH_DATA,
+        FlowTrigger.RST: FlowAction.FINISH_DATA,
+        FlowTrigger.SETTLED: FlowAction.FINISH_DATA,
     },
     FlowState.PROBE: {
-        Trigger.SYN_ACK: Action.COUNT_PROBE,
-        Trigger.ZERO_WINDOW: Action.COUNT_PROBE,
-        Trigger.RST: Action.DROP_PROBE,
-        Trigger.TIMED_OUT: Action.DROP_PROBE,
+        FlowTrigger.SYN_ACK: FlowAction.COUNT_PROBE,
+        FlowTrigger.ZERO_WINDOW: FlowAction.COUNT_PROBE,
+        FlowTrigger.RST: FlowAction.DROP_PROBE,
+        FlowTrigger.TIMED_OUT: FlowAction.DROP_PROBE,
     },
 }
 
-TRANSITIONS = np.zeros((len(FlowState), len(Trigger)), np.uint8)
-"""(states, triggers) uint8 of Action."""
+TRANSITIONS = np.zeros((len(FlowState), len(FlowTrigger)), np.uint8)
+"""(states, triggers) uint8 of FlowAction."""
 for _state, _triggers in _TABLE.items():
     for _trigger, _action in _triggers.items():
         TRANSITIONS[_state, _trigger] = _action
 TRANSITIONS.flags.writeable = False
 
-LEADS_TO: dict[Action, tuple[FlowState, ...]] = {
-    Action.COUNT_PROBE: (FlowState.FREE,),
-    Action.DROP_PROBE: (FlowState.FREE,),
-    Action.SEND_PROBE_DATA: (FlowState.DATA_SENT, FlowState.FREE),
-    Action.REFUSE_WINDOW: (FlowState.FREE,),
-    Action.NOTE_ACK: (FlowState.ACKED,),
-    Action.TAKE_DATA: (FlowState.SETTLING, FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
-    Action.GIVE_UP_FIN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
-    Action.GIVE_UP_RST: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
-    Action.GIVE_UP_SILENT: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
-    Action.GIVE_UP_SYN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
-    Action.GIVE_UP_REFUSED: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
-    Action.FINISH_DATA: (FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
-    Action.RETRANSMIT: (FlowState.DATA_SENT,),
-    Action.RETRANSMIT_SYN: (FlowState.SYN_SENT,),
-    Action.OPEN: (FlowState.SYN_SENT,),
-    Action.KEEP_EARLY: (),
-    Action.REPEAT: (),
+LEADS_TO: dict[FlowAction, tuple[FlowState, ...]] = {
+    FlowAction.COUNT_PROBE: (FlowState.FREE,),
+    FlowAction.DROP_PROBE: (FlowState.FREE,),
+    FlowAction.SEND_PROBE_DATA: (FlowState.DATA_SENT, FlowState.FREE),
+    FlowAction.REFUSE_WINDOW: (FlowState.FREE,),
+    FlowAction.NOTE_ACK: (FlowState.ACKED,),
+    FlowAction.TAKE_DATA: (FlowState.SETTLING, FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
+    FlowAction.GIVE_UP_FIN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    FlowAction.GIVE_UP_RST: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    FlowAction.GIVE_UP_SILENT: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    FlowAction.GIVE_UP_SYN: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    FlowAction.GIVE_UP_REFUSED: (FlowState.SYN_SENT, FlowState.DELAYED, FlowState.FREE),
+    FlowAction.FINISH_DATA: (FlowState.FREE, FlowState.SYN_SENT, FlowState.DELAYED),
+    FlowAction.RETRANSMIT: (FlowState.DATA_SENT,),
+    FlowAction.RETRANSMIT_SYN: (FlowState.SYN_SENT,),
+    FlowAction.OPEN: (FlowState.SYN_SENT,),
+    FlowAction.KEEP_EARLY: (),
+    FlowAction.REPEAT: (),
 }
 """The states in which an action may leave its flow. After giving up that is the next handshake if there is
 one, else the end. Where no handshake was asked for, the SYN-ACK is the end."""
@@ -121,8 +121,8 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> DATA_SENT: ZMap line", "    [*] --> SYN_SENT: list line"]
     edges: dict[tuple[FlowState, FlowState], list[str]] = {}
     for state in FlowState:
-        for trigger in Trigger:
-            action = Action(int(TRANSITIONS[state, trigger]))
+        for trigger in FlowTrigger:
+            action = FlowAction(int(TRANSITIONS[state, trigger]))
             for after in LEADS_TO.get(action, ()):
                 edges.setdefault((state, after), []).append(trigger.name)
     for (before, after), triggers in edges.items():
@@ -132,7 +132,7 @@ def diagram() -> str:
 
 
 def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
-    """(n,) uint8 of Trigger: what each segment raises for its flow; NOTHING where its numbers are wrong.
+    """(n,) uint8 of FlowTrigger: what each segment raises for its flow; NOTHING where its numbers are wrong.
 
     flows: FLOW rows, (n,), of the SEGMENT rows.
     """
@@ -146,20 +146,20 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     triggers = np.zeros(len(flows), np.uint8)
     plain = ~opening & ~syn & ~rst & ack_ok
     data = plain & (ahead < length)
-    triggers[data] = Trigger.DATA
+    triggers[data] = FlowTrigger.DATA
     early = plain & ~data & (length > 0) & (beyond < WINDOW)
-    triggers[early] = Trigger.EARLY_DATA
+    triggers[early] = FlowTrigger.EARLY_DATA
     repeated = ~opening & syn & ~rst & acks & (segments["ack"] == flows["una"]) & (ahead == 1)
     repeated &= segments["ts"] >= flows["ts"] + np.uint64(REPEATED)
-    triggers[repeated] = Trigger.SYN_ACK_AGAIN
-    triggers[plain & ~data & fin & (ahead == length)] = Trigger.FIN
+    triggers[repeated] = FlowTrigger.SYN_ACK_AGAIN
+    triggers[plain & ~data & fin & (ahead == length)] = FlowTrigger.FIN
     # Beyond a gap it says that what we await was sent, and lost: its FIN is not the end of it.
     bare = plain & (length == 0) & (beyond < WINDOW) & (segments["ack"] != flows["una"])
-    triggers[bare & (~fin | (beyond > 0))] = Trigger.ACK
-    triggers[~opening & rst & (ahead == 0) & (ack_ok | ~acks)] = Trigger.RST
-    triggers[opening & rst & ack_ok] = Trigger.RST
+    triggers[bare & (~fin | (beyond > 0))] = FlowTrigger.ACK
+    triggers[~opening & rst & (ahead == 0) & (ack_ok | ~acks)] = FlowTrigger.RST
+    triggers[opening & rst & ack_ok] = FlowTrigger.RST
     answer = opening & syn & ~rst & ack_ok
-    triggers[answer] = np.where(segments["window"][answer] == 0, Trigger.ZERO_WINDOW, Trigger.SYN_ACK)
+    triggers[answer] = np.where(segments["window"][answer] == 0, FlowTrigger.ZERO_WINDOW, FlowTrigger.SYN_ACK)
     return triggers
 
 

@@ -37,7 +37,7 @@ from lzr.flow.config import FlowConfig
 from lzr.flow.connections import Connections
 from lzr.flow.handover import ShardFlows
 from lzr.flow.index import FlowIndex
-from lzr.flow.machine import Action
+from lzr.flow.machine import FlowAction
 from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.replies import Replies
@@ -51,7 +51,7 @@ from lzr.targets.blocklist import Blocklist
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
-_COUNT_PROBE = int(Action.COUNT_PROBE)
+_COUNT_PROBE = int(FlowAction.COUNT_PROBE)
 
 
 class FlowTable:
@@ -87,7 +87,7 @@ class FlowTable:
         self._actions = self._made_actions()
 
     def _made_actions(self) -> dict[int, Callable[[Slots, Any], None]]:
-        """By Action, as a plain number, the function that performs it: called with the slots of the flows and
+        """By action, as a plain number, the function that performs it: called with the slots of the flows and
         the segment of each.
         """
         connections, replies, probes = self.connections, self.replies, self.firewall_probes
@@ -96,29 +96,31 @@ class FlowTable:
             return lambda slots, _: connections.give_up(slots, reason, self._now)
 
         return {
-            Action.COUNT_PROBE: lambda slots, _: connections.end_firewalled(
+            FlowAction.COUNT_PROBE: lambda slots, _: connections.end_firewalled(
                 probes.count(slots), self._met, self._now
             ),
-            Action.DROP_PROBE: lambda slots, _: probes.drop(slots),
-            Action.SEND_PROBE_DATA: lambda slots, segments: connections.accept(slots, segments, self._now),
-            Action.REFUSE_WINDOW: lambda slots, segments: connections.refuse_window(
+            FlowAction.DROP_PROBE: lambda slots, _: probes.drop(slots),
+            FlowAction.SEND_PROBE_DATA: lambda slots, segments: connections.accept(
                 slots, segments, self._now
             ),
-            Action.NOTE_ACK: lambda slots, _: connections.note_ack(slots, self._now),
-            Action.TAKE_DATA: lambda slots, segments: replies.take_data(
+            FlowAction.REFUSE_WINDOW: lambda slots, segments: connections.refuse_window(
+                slots, segments, self._now
+            ),
+            FlowAction.NOTE_ACK: lambda slots, _: connections.note_ack(slots, self._now),
+            FlowAction.TAKE_DATA: lambda slots, segments: replies.take_data(
                 slots, segments, self._buffer, self._now
             ),
-            Action.KEEP_EARLY: lambda slots, segments: replies.keep_early(slots, segments, self._buffer),
-            Action.REPEAT: lambda slots, _: connections.repeat(slots, self._now),
-            Action.GIVE_UP_FIN: lambda slots, _: connections.give_up_fin(slots, self._now),
-            Action.GIVE_UP_RST: give_up(Reason.RST),
-            Action.GIVE_UP_SILENT: give_up(Reason.SILENT),
-            Action.GIVE_UP_SYN: give_up(Reason.NO_SYN_ACK),
-            Action.GIVE_UP_REFUSED: give_up(Reason.RST),
-            Action.FINISH_DATA: lambda slots, _: replies.finish_parts(slots, self._now),
-            Action.RETRANSMIT: lambda slots, _: connections.retransmit(slots, self._now),
-            Action.RETRANSMIT_SYN: lambda slots, _: connections.retransmit_syn(slots, self._now),
-            Action.OPEN: lambda slots, _: connections.send_syn(slots, self._now),
+            FlowAction.KEEP_EARLY: lambda slots, segments: replies.keep_early(slots, segments, self._buffer),
+            FlowAction.REPEAT: lambda slots, _: connections.repeat(slots, self._now),
+            FlowAction.GIVE_UP_FIN: lambda slots, _: connections.give_up_fin(slots, self._now),
+            FlowAction.GIVE_UP_RST: give_up(Reason.RST),
+            FlowAction.GIVE_UP_SILENT: give_up(Reason.SILENT),
+            FlowAction.GIVE_UP_SYN: give_up(Reason.NO_SYN_ACK),
+            FlowAction.GIVE_UP_REFUSED: give_up(Reason.RST),
+            FlowAction.FINISH_DATA: lambda slots, _: replies.finish_parts(slots, self._now),
+            FlowAction.RETRANSMIT: lambda slots, _: connections.retransmit(slots, self._now),
+            FlowAction.RETRANSMIT_SYN: lambda slots, _: connections.retransmit_syn(slots, self._now),
+            FlowAction.OPEN: lambda slots, _: connections.send_syn(slots, self._now),
         }
 
     # --- what it holds ---------------------------------------------------------------------------------

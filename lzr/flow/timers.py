@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lzr.flow import columns
 from lzr.flow.config import RTO, RTO_UNMEASURED
 from lzr.flow.store import FlowStore
-from lzr.rows import FlowState, Trigger, pick
+from lzr.rows import FlowState, FlowTrigger, pick
 
 Slots = NDArray[np.int32]
 Generations = NDArray[np.uint32]
@@ -30,16 +30,16 @@ class Wait(NamedTuple):
     """What a flow can wait for. Each kind has one delay, and one trigger when that is over."""
 
     name: str
-    trigger: Trigger
+    trigger: FlowTrigger
 
 
-RETRANSMIT = Wait("retransmit", Trigger.RETRANSMIT_DUE)
-TIMEOUT = Wait("timeout", Trigger.TIMED_OUT)
-PATIENCE = Wait("patience", Trigger.TIMED_OUT)  # for the reply of a peer that has acknowledged the probe
-LONG_PATIENCE = Wait("long patience", Trigger.TIMED_OUT)  # the same, of one that did not measure its RTT
-COOLDOWN = Wait("cooldown", Trigger.TIMED_OUT)
-SETTLE = Wait("settle", Trigger.SETTLED)
-DELAY = Wait("delay", Trigger.DELAY_OVER)
+RETRANSMIT = Wait("retransmit", FlowTrigger.RETRANSMIT_DUE)
+TIMEOUT = Wait("timeout", FlowTrigger.TIMED_OUT)
+PATIENCE = Wait("patience", FlowTrigger.TIMED_OUT)  # for the reply of a peer that has acknowledged the probe
+LONG_PATIENCE = Wait("long patience", FlowTrigger.TIMED_OUT)  # the same, of one that did not measure its RTT
+COOLDOWN = Wait("cooldown", FlowTrigger.TIMED_OUT)
+SETTLE = Wait("settle", FlowTrigger.SETTLED)
+DELAY = Wait("delay", FlowTrigger.DELAY_OVER)
 
 
 class DelayQueue:

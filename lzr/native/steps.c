@@ -6,7 +6,7 @@
 #include "flow.h"
 #include "native.h"
 
-/* rows.Trigger; kernels.py checks that the names are these */
+/* rows.FlowTrigger; kernels.py checks that the names are these */
 enum trigger { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
            EARLY_DATA, SYN_ACK_AGAIN, TRIGGERS };
 

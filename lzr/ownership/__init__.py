@@ -4,9 +4,9 @@
 about it (`orders`), both plain frozen values. The machine starts no process, sends nothing and reads no
 clock.
 
-* `table`: the states of a shard, what can happen to it, and where that leads. ARCHITECTURE.md draws it.
-* `shards`: the shards, each in one of these states, and their rebalancing.
+* `shards`: the shards, what can happen to each and where that leads, as a table, and their rebalancing.
 * `succession`: the collectors: which one writes, who sends to whom, and the fences around workers that died.
+  ARCHITECTURE.md draws both tables.
 * `processes`: the processes there are, by name.
 """
 

@@ -7,16 +7,34 @@ workers where to send their results.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import Forget, GiveUp, Ignored, Order, Spawn, Stop
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
-from lzr.ownership.respawnlimit import MOST, RespawnLimit
-from lzr.ownership.shards import Shards
+from lzr.ownership.shards import Shards, ShardState
 from lzr.ownership.succession import Succession
-from lzr.ownership.table import ShardState
+
+MOST_DEATHS = 5
+WITHIN = 60.0
+"""After so many deaths within so many seconds a process is not replaced again: a fault that returns at once
+uses them up within a second, while an unlucky host that crashes every quarter of a minute does not."""
+
+
+class RespawnLimit:
+    """Decides when a process that keeps dying is no longer replaced, so that the scan ends. Counts, for each
+    place (role and index), the processes that ended without being told to.
+    """
+
+    def __init__(self) -> None:
+        self._when: dict[tuple[str, int], deque[float]] = {}
+
+    def note(self, role: str, index: int, now: float) -> bool:
+        """Count one more death. Returns whether the process is not to be replaced again."""
+        when = self._when.setdefault((role, index), deque(maxlen=MOST_DEATHS))
+        when.append(now)
+        return len(when) == MOST_DEATHS and now - when[0] < WITHIN
 
 
 class Machine:
@@ -131,7 +149,7 @@ class Machine:
         if self._respawn_limit.note(role, index, now):
             self.ending = True
             kind = "flow worker" if role == FLOW else "collector"
-            yield GiveUp(f"{kind} {index} ended {MOST} times within a minute: the scan cannot go on")
+            yield GiveUp(f"{kind} {index} ended {MOST_DEATHS} times within a minute: the scan cannot go on")
             return
         if role == COLLECT:
             yield from self.succession.died(process)

@@ -1,14 +1,95 @@
-"""The shards of a scan: each is in one state of `lzr.ownership.table` and has one owner."""
+"""The shards of a scan: each has one owner, and is in one state of a table.
+
+``TABLE[state, trigger]`` is the action to take and the state after it. A pair that is not in the table cannot
+happen; a report that claims it is ignored.
+
+A shard may be fed only while it is OPEN. It changes hands in one of two ways:
+
+* *Released*: its worker waits until all its results are written and hands over the flows; the next worker
+  adopts them.
+* *Lost*: its worker died. Two things are awaited then, in either order: the fence, after which the writing
+  collector takes no more results of the dead worker; and a successor that has adopted the socket. Only when
+  both are there, the shard's inputs without a fate are tried again.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from types import MappingProxyType
 
 from lzr.ownership.orders import Adopt, Order, Release, ShardClosed, ShardOpened, TryAgain
 from lzr.ownership.processes import FLOW, Process, Processes
-from lzr.ownership.table import TABLE, Action, ShardState, Trigger
+
+
+class ShardState(Enum):
+    """Which worker a shard belongs to, and whether it may be fed."""
+
+    ASSIGNED = auto()  # to a worker that has not started yet; the flows, if there are any, wait here
+    ADOPTING = auto()  # its worker was told to adopt it
+    OPEN = auto()  # its worker has it, and may be fed
+    RELEASING = auto()  # its worker was told to give it up
+    LOST = auto()  # its worker died: neither fenced nor adopted by the successor
+    FENCED = auto()  # the dead worker is fenced off; the successor has not adopted it
+    TAKEN = auto()  # the successor has adopted it; the dead worker is not fenced off yet
+
+
+class ShardTrigger(Enum):
+    """What can happen to a shard."""
+
+    READY = auto()  # the worker it is assigned to has started
+    ADOPTED = auto()  # its worker says that it has it
+    MOVE = auto()  # it is to go to another worker
+    RELEASED = auto()  # its worker has given it up
+    DIED = auto()  # its worker is dead
+    FENCED = auto()  # no result of a dead worker that had it can come any more
+
+
+class ShardAction(Enum):
+    """What is done with a shard."""
+
+    NOTHING = auto()
+    ADOPT = auto()  # tell the worker to adopt it, with the flows
+    OPEN_UP = auto()  # feed it from now on
+    TRY_AGAIN = auto()  # feed it, first with what it owes
+    RELEASE = auto()  # feed it no more, tell the worker to give it up
+    PASS_ON = auto()  # to the next worker, with the flows
+    LOSE = auto()  # feed it no more; to the next worker, without them
+
+
+TABLE: Mapping[tuple[ShardState, ShardTrigger], tuple[ShardAction, ShardState]] = MappingProxyType(
+    {
+        (ShardState.ASSIGNED, ShardTrigger.READY): (ShardAction.ADOPT, ShardState.ADOPTING),
+        # It was never told to adopt it, so it has no flows of it and nothing needs to be fenced.
+        (ShardState.ASSIGNED, ShardTrigger.DIED): (ShardAction.PASS_ON, ShardState.ASSIGNED),
+        (ShardState.ADOPTING, ShardTrigger.ADOPTED): (ShardAction.OPEN_UP, ShardState.OPEN),
+        (ShardState.ADOPTING, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+        (ShardState.OPEN, ShardTrigger.MOVE): (ShardAction.RELEASE, ShardState.RELEASING),
+        (ShardState.OPEN, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+        (ShardState.RELEASING, ShardTrigger.RELEASED): (ShardAction.PASS_ON, ShardState.ASSIGNED),
+        (ShardState.RELEASING, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+        (ShardState.LOST, ShardTrigger.READY): (ShardAction.ADOPT, ShardState.LOST),
+        (ShardState.LOST, ShardTrigger.ADOPTED): (ShardAction.NOTHING, ShardState.TAKEN),
+        (ShardState.LOST, ShardTrigger.FENCED): (ShardAction.NOTHING, ShardState.FENCED),
+        (ShardState.LOST, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+        (ShardState.FENCED, ShardTrigger.READY): (ShardAction.ADOPT, ShardState.FENCED),
+        (ShardState.FENCED, ShardTrigger.ADOPTED): (ShardAction.TRY_AGAIN, ShardState.OPEN),
+        (ShardState.FENCED, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+        (ShardState.TAKEN, ShardTrigger.FENCED): (ShardAction.TRY_AGAIN, ShardState.OPEN),
+        (ShardState.TAKEN, ShardTrigger.DIED): (ShardAction.LOSE, ShardState.LOST),
+    }
+)
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
+    lines = ["stateDiagram-v2", "    [*] --> ASSIGNED"]
+    for (before, trigger), (action, after) in TABLE.items():
+        does = "" if action is ShardAction.NOTHING else f" / {action.name}"
+        lines.append(f"    {before.name} --> {after.name}: {trigger.name}{does}")
+    return "\n".join(lines) + "\n"
 
 
 @dataclass(slots=True)
@@ -54,30 +135,30 @@ class Shards:
     def ready(self, worker: Process, now: float) -> Iterator[Order]:
         """The worker has started: what is assigned to it, it is told to adopt."""
         for shard in self.owned_by(worker):
-            yield from self._step(shard, Trigger.READY, now)
+            yield from self._step(shard, ShardTrigger.READY, now)
 
     def adopted(self, worker: Process, number: int, now: float) -> Iterator[Order] | None:
         """The worker reports that it has the shard. None: the report is false or repeats an earlier one."""
-        shard = self._shard_of(worker, number, Trigger.ADOPTED)
-        return None if shard is None else self._step(shard, Trigger.ADOPTED, now)
+        shard = self._shard_of(worker, number, ShardTrigger.ADOPTED)
+        return None if shard is None else self._step(shard, ShardTrigger.ADOPTED, now)
 
     def released(self, worker: Process, number: int, flows: object, now: float) -> Iterator[Order] | None:
         """The worker has given the shard up. flows: for the next owner.
 
         None: the report is false or repeats an earlier one.
         """
-        shard = self._shard_of(worker, number, Trigger.RELEASED)
+        shard = self._shard_of(worker, number, ShardTrigger.RELEASED)
         if shard is None:
             return None
         shard.flows = flows
         successor = self._processes.at(FLOW, shard.next_index) or self.any_worker()
-        return self._step(shard, Trigger.RELEASED, now, successor=successor)
+        return self._step(shard, ShardTrigger.RELEASED, now, successor=successor)
 
     def died(self, worker: Process, successor: Process | None, now: float) -> Iterator[Order]:
         """The worker has died: its shards go to its successor, or to another worker where that is None."""
         for shard in self.owned_by(worker):
             yield from self._step(
-                shard, Trigger.DIED, now, successor=successor or self.any_worker(), dead=worker
+                shard, ShardTrigger.DIED, now, successor=successor or self.any_worker(), dead=worker
             )
 
     def fenced(self, incarnation: int, now: float) -> Iterator[Order]:
@@ -86,13 +167,13 @@ class Shards:
             if incarnation in shard.fences:
                 shard.fences.discard(incarnation)
                 if not shard.fences:
-                    yield from self._step(shard, Trigger.FENCED, now)
+                    yield from self._step(shard, ShardTrigger.FENCED, now)
 
     def any_worker(self) -> Process:
         """A worker that stays; there is always one that has started or is being started."""
         return self._processes.those_wanted(FLOW)[0]
 
-    def _shard_of(self, worker: Process, number: int, trigger: Trigger) -> Shard | None:
+    def _shard_of(self, worker: Process, number: int, trigger: ShardTrigger) -> Shard | None:
         """The shard, if this worker owns it and this report fits its state; else None."""
         if not 0 <= number < len(self.all):
             return None
@@ -103,7 +184,7 @@ class Shards:
     def _step(
         self,
         shard: Shard,
-        trigger: Trigger,
+        trigger: ShardTrigger,
         now: float,
         *,
         successor: Process | None = None,
@@ -117,20 +198,20 @@ class Shards:
         if before is ShardState.OPEN:
             yield ShardClosed(shard.number)
         match action:
-            case Action.ADOPT:
+            case ShardAction.ADOPT:
                 flows, shard.flows = shard.flows, None
                 yield Adopt(shard.owner, shard.number, flows)
-            case Action.OPEN_UP:
+            case ShardAction.OPEN_UP:
                 yield self._open(shard, now)
-            case Action.TRY_AGAIN:
+            case ShardAction.TRY_AGAIN:
                 yield self._open(shard, now)
                 yield TryAgain(shard.number)
-            case Action.RELEASE:
+            case ShardAction.RELEASE:
                 shard.closed_at = now
                 yield Release(shard.owner, shard.number)
-            case Action.PASS_ON:
+            case ShardAction.PASS_ON:
                 yield from self._give(shard, successor, now)
-            case Action.LOSE:
+            case ShardAction.LOSE:
                 assert dead is not None
                 shard.fences.add(dead.number)
                 shard.closed_at = now if shard.closed_at is None else shard.closed_at
@@ -140,7 +221,7 @@ class Shards:
         assert successor is not None
         shard.owner = successor.name
         if successor.ready:
-            yield from self._step(shard, Trigger.READY, now)
+            yield from self._step(shard, ShardTrigger.READY, now)
 
     def _open(self, shard: Shard, now: float) -> Order:
         took = None if shard.closed_at is None else now - shard.closed_at
@@ -177,4 +258,4 @@ class Shards:
             load[index] += 1
             if places.get(shard.owner) != index:
                 shard.next_index = index
-                yield from self._step(shard, Trigger.MOVE, now)
+                yield from self._step(shard, ShardTrigger.MOVE, now)

@@ -31,7 +31,7 @@ class CollectorState(Enum):
     LINKED = auto()  # sends to the writer: workers may send to it
 
 
-class Trigger(Enum):
+class CollectorTrigger(Enum):
     """What can happen to a collector."""
 
     READY_TO_WRITE = auto()  # it has started, and is the one that writes
@@ -41,7 +41,7 @@ class Trigger(Enum):
     LINKED = auto()  # it says that it sends to the writer
 
 
-class Action(Enum):
+class CollectorAction(Enum):
     """What is done with a collector."""
 
     NOTHING = auto()
@@ -49,15 +49,32 @@ class Action(Enum):
     LINK = auto()  # tell it to drop what it holds, and where to send
 
 
-TABLE: Mapping[tuple[CollectorState, Trigger], tuple[Action, CollectorState]] = MappingProxyType(
-    {
-        (CollectorState.STARTING, Trigger.READY_TO_WRITE): (Action.FENCE, CollectorState.WRITING),
-        (CollectorState.STARTING, Trigger.READY): (Action.NOTHING, CollectorState.WAITING),
-        (CollectorState.WAITING, Trigger.WRITER): (Action.LINK, CollectorState.LINKING),
-        (CollectorState.LINKING, Trigger.LINKED): (Action.NOTHING, CollectorState.LINKED),
-        (CollectorState.LINKING, Trigger.WRITER_DIED): (Action.NOTHING, CollectorState.WAITING),
-        (CollectorState.LINKED, Trigger.WRITER_DIED): (Action.NOTHING, CollectorState.WAITING),
-    }
+TABLE: Mapping[tuple[CollectorState, CollectorTrigger], tuple[CollectorAction, CollectorState]] = (
+    MappingProxyType(
+        {
+            (CollectorState.STARTING, CollectorTrigger.READY_TO_WRITE): (
+                CollectorAction.FENCE,
+                CollectorState.WRITING,
+            ),
+            (CollectorState.STARTING, CollectorTrigger.READY): (
+                CollectorAction.NOTHING,
+                CollectorState.WAITING,
+            ),
+            (CollectorState.WAITING, CollectorTrigger.WRITER): (CollectorAction.LINK, CollectorState.LINKING),
+            (CollectorState.LINKING, CollectorTrigger.LINKED): (
+                CollectorAction.NOTHING,
+                CollectorState.LINKED,
+            ),
+            (CollectorState.LINKING, CollectorTrigger.WRITER_DIED): (
+                CollectorAction.NOTHING,
+                CollectorState.WAITING,
+            ),
+            (CollectorState.LINKED, CollectorTrigger.WRITER_DIED): (
+                CollectorAction.NOTHING,
+                CollectorState.WAITING,
+            ),
+        }
+    )
 )
 
 
@@ -84,18 +101,20 @@ class Succession:
     def ready(self, collector: Process) -> Iterator[Order]:
         """A collector has started."""
         if collector.name == self.writer:
-            yield from self._step(collector.name, Trigger.READY_TO_WRITE)
+            yield from self._step(collector.name, CollectorTrigger.READY_TO_WRITE)
             self._anew = True
-            yield from self._tell_the_others(Trigger.WRITER)
+            yield from self._tell_the_others(CollectorTrigger.WRITER)
             return
-        yield from self._step(collector.name, Trigger.READY)
+        yield from self._step(collector.name, CollectorTrigger.READY)
         if self.writes:
-            yield from self._step(collector.name, Trigger.WRITER)
+            yield from self._step(collector.name, CollectorTrigger.WRITER)
 
     def linked(self, collector: Process, writer: str) -> Iterator[Order] | None:
         """None: the report is false, or too late because the writer has died since."""
         linking = self.states.get(collector.name) is CollectorState.LINKING
-        return self._step(collector.name, Trigger.LINKED) if linking and writer == self.writer else None
+        return (
+            self._step(collector.name, CollectorTrigger.LINKED) if linking and writer == self.writer else None
+        )
 
     def fenced(self, collector: Process, incarnation: int) -> bool:
         """The writer has confirmed a fence. False where this was not awaited, or was confirmed before."""
@@ -115,7 +134,7 @@ class Succession:
         """The collector ended without being told to."""
         self.leaves(collector)
         if collector.name == self.writer:
-            yield from self._tell_the_others(Trigger.WRITER_DIED)
+            yield from self._tell_the_others(CollectorTrigger.WRITER_DIED)
 
     def worker_left(self, worker: Process) -> None:
         """A flow worker has ended as it was told to."""
@@ -155,19 +174,19 @@ class Succession:
                     self._collector_of[worker.name] = collector
                     yield SendTo(worker.name, collector)
 
-    def _tell_the_others(self, trigger: Trigger) -> Iterator[Order]:
+    def _tell_the_others(self, trigger: CollectorTrigger) -> Iterator[Order]:
         for name, state in list(self.states.items()):
             if (state, trigger) in TABLE:
                 yield from self._step(name, trigger)
 
-    def _step(self, name: str, trigger: Trigger) -> Iterator[Order]:
+    def _step(self, name: str, trigger: CollectorTrigger) -> Iterator[Order]:
         action, self.states[name] = TABLE[self.states[name], trigger]
         match action:
-            case Action.FENCE:
+            case CollectorAction.FENCE:
                 for incarnation in self.dead:
                     if incarnation not in self._standing:
                         yield Fence(name, incarnation)
-            case Action.LINK:
+            case CollectorAction.LINK:
                 yield Link(name, self.writer)
 
 
@@ -175,7 +194,7 @@ def diagram() -> str:
     """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
     lines = ["stateDiagram-v2", "    [*] --> STARTING"]
     for (before, trigger), (action, after) in TABLE.items():
-        does = "" if action is Action.NOTHING else f" / {action.name}"
+        does = "" if action is CollectorAction.NOTHING else f" / {action.name}"
         lines.append(f"    {before.name} --> {after.name}: {trigger.name}{does}")
     lines += [f"    {state.name} --> [*]: died" for state in CollectorState]
     return "\n".join(lines) + "\n"

@@ -37,9 +37,9 @@ from lzr.rows import (
     TARGET,
     V4_MAPPED,
     FlowState,
+    FlowTrigger,
     Number,
     Reason,
-    Trigger,
 )
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
@@ -321,7 +321,12 @@ def test_rows(seed: int, count: int) -> None:
     rows = related(draw, 1)[0]
     slots = draw.permutation(len(rows))[:count].astype(np.int32)
     generations = rows["generation"][slots] + draw.integers(0, 2, count).astype(np.uint32)
-    for trigger in (Trigger.RETRANSMIT_DUE, Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER):
+    for trigger in (
+        FlowTrigger.RETRANSMIT_DUE,
+        FlowTrigger.TIMED_OUT,
+        FlowTrigger.SETTLED,
+        FlowTrigger.DELAY_OVER,
+    ):
         native, python = both(lambda trigger=trigger: flowrows.due(rows, slots, generations, trigger))  # type: ignore[misc]
         assert np.array_equal(native[0], python[0])
         assert np.array_equal(native[1], python[1])

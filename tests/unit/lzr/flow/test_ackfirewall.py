@@ -10,7 +10,7 @@ import pytest
 
 from lzr.flow.config import FlowConfig
 from lzr.packet.sharding import shard_of
-from lzr.rows import FlowState, Trigger
+from lzr.rows import FlowState, FlowTrigger
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
@@ -29,7 +29,7 @@ def frames(play: Play) -> int:
     return sum(connection.frames for connection in play.connections)
 
 
-@edge(FlowState.PROBE, Trigger.SYN_ACK)
+@edge(FlowState.PROBE, FlowTrigger.SYN_ACK)
 def test_a_host_that_acknowledges_everywhere() -> Play:
     """It takes the bytes, so it is asked beside the first handshake, and told when that has timed out."""
     play = Play(HELLO, AGAIN, haf=5)
@@ -83,9 +83,9 @@ def test_a_firewall_costs_few_packets(haf: int, syn: bool) -> None:
     assert frames(play) <= haf + 4
 
 
-@edge(FlowState.PROBE, Trigger.ZERO_WINDOW)
-@edge(FlowState.PROBE, Trigger.RST)
-@edge(FlowState.PROBE, Trigger.TIMED_OUT)
+@edge(FlowState.PROBE, FlowTrigger.ZERO_WINDOW)
+@edge(FlowState.PROBE, FlowTrigger.RST)
+@edge(FlowState.PROBE, FlowTrigger.TIMED_OUT)
 def test_a_threshold_of_two_in_four() -> Play:
     play = Play(HELLO, haf=4, haf_threshold=0.5)
     play >> Line() << Sent("A", data=HELLO)

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, diagram
-from lzr.rows import FlowState, Trigger
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, FlowAction, diagram
+from lzr.rows import FlowState, FlowTrigger
 from tests import ROOT
 
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
@@ -16,8 +16,8 @@ ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 EDGES = [
     (state, trigger)
     for state in FlowState
-    for trigger in Trigger
-    if TRANSITIONS[state, trigger] != Action.IGNORE
+    for trigger in FlowTrigger
+    if TRANSITIONS[state, trigger] != FlowAction.IGNORE
 ]
 
 
@@ -30,25 +30,25 @@ def test_the_diagram_in_the_documentation_is_the_table() -> None:
 
 
 def test_the_table_is_read_only_and_has_a_row_and_a_column_for_each() -> None:
-    assert TRANSITIONS.shape == (len(FlowState), len(Trigger))
+    assert TRANSITIONS.shape == (len(FlowState), len(FlowTrigger))
     assert TRANSITIONS.dtype == np.uint8
     with pytest.raises(ValueError, match="read-only"):
         TRANSITIONS[0, 0] = 1
 
 
 def test_numbers_are_indices() -> None:
-    for kind in (FlowState, Trigger, Action):
+    for kind in (FlowState, FlowTrigger, FlowAction):
         assert [member.value for member in kind] == list(range(len(kind)))
 
 
 def test_nothing_never_does_anything_and_no_trigger_reaches_a_free_row() -> None:
-    assert not TRANSITIONS[:, Trigger.NOTHING].any()
+    assert not TRANSITIONS[:, FlowTrigger.NOTHING].any()
     assert not TRANSITIONS[FlowState.FREE].any()
 
 
 def test_every_action_is_used_and_leads_somewhere() -> None:
-    used = {Action(int(TRANSITIONS[edge])) for edge in EDGES}
-    assert used == set(Action) - {Action.IGNORE} == set(LEADS_TO)
+    used = {FlowAction(int(TRANSITIONS[edge])) for edge in EDGES}
+    assert used == set(FlowAction) - {FlowAction.IGNORE} == set(LEADS_TO)
 
 
 def test_every_state_is_reached_and_left() -> None:
@@ -62,22 +62,24 @@ def test_every_state_is_reached_and_left() -> None:
             after
             for state, trigger in EDGES
             if state in reached
-            for after in LEADS_TO[Action(TRANSITIONS[state, trigger])]
+            for after in LEADS_TO[FlowAction(TRANSITIONS[state, trigger])]
         }
         if more <= reached:
             break
         reached |= more
     assert reached == set(FlowState)
     for state in set(FlowState) - {FlowState.FREE}:
-        assert any(TRANSITIONS[state, trigger] for trigger in Trigger)
+        assert any(TRANSITIONS[state, trigger] for trigger in FlowTrigger)
 
 
 def test_every_state_ends_with_time_alone() -> None:
     """Whatever a peer does not send, a flow comes to its end: a timer leads on from each state."""
-    timers = (Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
+    timers = (FlowTrigger.TIMED_OUT, FlowTrigger.SETTLED, FlowTrigger.DELAY_OVER)
     for state in set(FlowState) - {FlowState.FREE}:
         after = [
-            LEADS_TO[Action(TRANSITIONS[state, trigger])] for trigger in timers if TRANSITIONS[state, trigger]
+            LEADS_TO[FlowAction(TRANSITIONS[state, trigger])]
+            for trigger in timers
+            if TRANSITIONS[state, trigger]
         ]
         assert len(after) == 1
         assert state not in after[0] or state == FlowState.SYN_SENT  # there, of the next handshake
@@ -87,6 +89,6 @@ def test_the_drawing_has_every_edge() -> None:
     drawn = diagram()
     assert drawn.startswith("stateDiagram-v2\n")
     for state, trigger in EDGES:
-        for after in LEADS_TO[Action(TRANSITIONS[state, trigger])]:
+        for after in LEADS_TO[FlowAction(TRANSITIONS[state, trigger])]:
             target = r"\[\*\]" if after is FlowState.FREE else after.name
             assert re.search(rf"^    {state.name} --> {target}: .*\b{trigger.name}\b", drawn, re.MULTILINE)

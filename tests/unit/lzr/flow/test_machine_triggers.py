@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lzr.flow.machine import awaited, read_triggers
 from lzr.layout import REPEATED, WINDOW
-from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, FlowState, Reason, Trigger
+from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, FlowState, FlowTrigger, Reason
 from tests.effort import examples
 
 WORD = 1 << 32
@@ -21,7 +21,7 @@ def distance(start: int, end: int) -> int:
     return (end - start + WORD // 2) % WORD - WORD // 2
 
 
-def plain(flow: dict[str, int], segment: dict[str, int]) -> Trigger:
+def plain(flow: dict[str, int], segment: dict[str, int]) -> FlowTrigger:
     """The trigger, slowly."""
     flags, length = segment["flags"], segment["data_len"]
     sent = distance(flow["una"], flow["nxt"])
@@ -29,27 +29,27 @@ def plain(flow: dict[str, int], segment: dict[str, int]) -> Trigger:
     gap = distance(flow["rcv"], segment["seq"])  # how far beyond the awaited byte it begins
     if flow["state"] in (FlowState.SYN_SENT, FlowState.PROBE):
         if not acknowledged:
-            return Trigger.NOTHING
+            return FlowTrigger.NOTHING
         if flags & RST:
-            return Trigger.RST
+            return FlowTrigger.RST
         if flags & SYN:
-            return Trigger.ZERO_WINDOW if segment["window"] == 0 else Trigger.SYN_ACK
-        return Trigger.NOTHING
+            return FlowTrigger.ZERO_WINDOW if segment["window"] == 0 else FlowTrigger.SYN_ACK
+        return FlowTrigger.NOTHING
     if flags & RST:
-        return Trigger.RST if gap == 0 and (acknowledged or not flags & ACK) else Trigger.NOTHING
+        return FlowTrigger.RST if gap == 0 and (acknowledged or not flags & ACK) else FlowTrigger.NOTHING
     if flags & SYN and acknowledged and gap == -1 and segment["ack"] == flow["una"]:
-        return Trigger.SYN_ACK_AGAIN if segment["ts"] - flow["ts"] >= REPEATED else Trigger.NOTHING
+        return FlowTrigger.SYN_ACK_AGAIN if segment["ts"] - flow["ts"] >= REPEATED else FlowTrigger.NOTHING
     if flags & SYN or not acknowledged:
-        return Trigger.NOTHING
+        return FlowTrigger.NOTHING
     if gap <= 0 < gap + length:
-        return Trigger.DATA
+        return FlowTrigger.DATA
     if length and 0 < gap < WINDOW:
-        return Trigger.EARLY_DATA
+        return FlowTrigger.EARLY_DATA
     if flags & FIN and gap + length == 0:
-        return Trigger.FIN
+        return FlowTrigger.FIN
     if length == 0 and 0 <= gap < WINDOW and segment["ack"] != flow["una"]:
-        return Trigger.ACK
-    return Trigger.NOTHING
+        return FlowTrigger.ACK
+    return FlowTrigger.NOTHING
 
 
 near = st.integers(-3, 3) | st.integers(-70000, 70000)
@@ -89,7 +89,7 @@ def rows(dtype: Any, made: list[dict[str, int]]) -> Any:
 def test_columns_say_what_plain_words_say(made: list[tuple[dict[str, int], dict[str, int]]]) -> None:
     flows, segments = rows(FLOW, [flow for flow, _ in made]), rows(SEGMENT, [segment for _, segment in made])
     triggers = read_triggers(flows, segments)
-    assert [Trigger(trigger) for trigger in triggers.tolist()] == [plain(*one) for one in made]
+    assert [FlowTrigger(trigger) for trigger in triggers.tolist()] == [plain(*one) for one in made]
 
 
 def test_what_was_awaited() -> None:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lzr.flow.machine import TRANSITIONS, Action
-from lzr.rows import FlowState, Trigger
+from lzr.flow.machine import TRANSITIONS, FlowAction
+from lzr.rows import FlowState, FlowTrigger
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 from tests.unit.lzr.flow import test_ackfirewall, test_table_handshakes, test_table_segments
 from tests.wire import BODIES, kernels_of
@@ -33,7 +33,7 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
 # --- from ZMap's line to the end, one handshake -------------------------------------------------------
 
 
-@edge(FlowState.DATA_SENT, Trigger.DATA)
+@edge(FlowState.DATA_SENT, FlowTrigger.DATA)
 def test_data() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -62,8 +62,8 @@ def test_data() -> Play:
     return play
 
 
-@edge(FlowState.DATA_SENT, Trigger.ACK)
-@edge(FlowState.ACKED, Trigger.TIMED_OUT)
+@edge(FlowState.DATA_SENT, FlowTrigger.ACK)
+@edge(FlowState.ACKED, FlowTrigger.TIMED_OUT)
 def test_a_bare_ack_then_silence() -> Play:
     play = Play(HELLO, timeout=5)
     play >> Line() << Sent("A", data=HELLO)
@@ -75,7 +75,7 @@ def test_a_bare_ack_then_silence() -> Play:
     return play
 
 
-@edge(FlowState.ACKED, Trigger.DATA)
+@edge(FlowState.ACKED, FlowTrigger.DATA)
 def test_an_ack_first_and_data_later() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -87,8 +87,8 @@ def test_an_ack_first_and_data_later() -> Play:
     return play
 
 
-@edge(FlowState.DATA_SENT, Trigger.RETRANSMIT_DUE)
-@edge(FlowState.DATA_SENT, Trigger.TIMED_OUT)
+@edge(FlowState.DATA_SENT, FlowTrigger.RETRANSMIT_DUE)
+@edge(FlowState.DATA_SENT, FlowTrigger.TIMED_OUT)
 def test_silence_is_asked_once_more_with_push() -> Play:
     play = Play(HELLO, retransmit_wait=1, timeout=5)
     play >> Line() << Sent("A", data=HELLO)
@@ -125,7 +125,7 @@ def test_the_retransmit_is_answered() -> None:
     play.over()
 
 
-@edge(FlowState.DATA_SENT, Trigger.RST)
+@edge(FlowState.DATA_SENT, FlowTrigger.RST)
 def test_reset() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -134,7 +134,7 @@ def test_reset() -> Play:
     return play
 
 
-@edge(FlowState.ACKED, Trigger.RST)
+@edge(FlowState.ACKED, FlowTrigger.RST)
 def test_reset_after_the_ack() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -144,7 +144,7 @@ def test_reset_after_the_ack() -> Play:
     return play
 
 
-@edge(FlowState.DATA_SENT, Trigger.FIN)
+@edge(FlowState.DATA_SENT, FlowTrigger.FIN)
 def test_fin() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -153,7 +153,7 @@ def test_fin() -> Play:
     return play
 
 
-@edge(FlowState.ACKED, Trigger.FIN)
+@edge(FlowState.ACKED, FlowTrigger.FIN)
 def test_fin_after_the_ack() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -219,7 +219,7 @@ def test_a_partial_acknowledgement_counts() -> None:
 # --- a connection of our own ----------------------------------------------------------------------------
 
 
-@edge(FlowState.SYN_SENT, Trigger.SYN_ACK)
+@edge(FlowState.SYN_SENT, FlowTrigger.SYN_ACK)
 def test_a_listed_target() -> Play:
     play = Play(HELLO)
     play >> Line(syn=True) << Sent.syn()
@@ -232,8 +232,8 @@ def test_a_listed_target() -> Play:
     return play
 
 
-@edge(FlowState.SYN_SENT, Trigger.RETRANSMIT_DUE)
-@edge(FlowState.SYN_SENT, Trigger.TIMED_OUT)
+@edge(FlowState.SYN_SENT, FlowTrigger.RETRANSMIT_DUE)
+@edge(FlowState.SYN_SENT, FlowTrigger.TIMED_OUT)
 def test_nobody_there() -> Play:
     play = Play(HELLO, AGAIN, cooldown=8, timeout=5)
     play >> Line(syn=True) << Sent.syn()
@@ -254,7 +254,7 @@ def test_the_second_syn_is_answered_and_the_count_starts_anew() -> None:
     play.over()
 
 
-@edge(FlowState.SYN_SENT, Trigger.RST)
+@edge(FlowState.SYN_SENT, FlowTrigger.RST)
 def test_a_closed_port() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line(syn=True) << Sent.syn()
@@ -263,7 +263,7 @@ def test_a_closed_port() -> Play:
     return play
 
 
-@edge(FlowState.SYN_SENT, Trigger.ZERO_WINDOW)
+@edge(FlowState.SYN_SENT, FlowTrigger.ZERO_WINDOW)
 def test_zero_window_in_answer_to_our_syn() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line(syn=True) << Sent.syn()
@@ -420,13 +420,13 @@ def test_timers_keep_their_time_on_the_way() -> None:
 ALL = [
     (state, trigger)
     for state in FlowState
-    for trigger in Trigger
-    if TRANSITIONS[state, trigger] != Action.IGNORE
+    for trigger in FlowTrigger
+    if TRANSITIONS[state, trigger] != FlowAction.IGNORE
 ]
 
 
 @pytest.mark.parametrize(("state", "trigger"), ALL, ids=lambda value: value.name)
-def test_every_edge_has_a_trace(state: FlowState, trigger: Trigger) -> None:
+def test_every_edge_has_a_trace(state: FlowState, trigger: FlowTrigger) -> None:
     traces = [trace for edges in ALL_EDGES for trace in edges.get((state, trigger), [])]
     assert traces, "no trace takes this edge"
     for trace in traces:

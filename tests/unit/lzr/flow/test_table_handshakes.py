@@ -11,7 +11,7 @@ import pytest
 
 from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.packet.sharding import shard_of
-from lzr.rows import FlowState, Trigger
+from lzr.rows import FlowState, FlowTrigger
 from lzr.secrets import Secrets
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 
@@ -165,7 +165,7 @@ def test_no_port_left_ends_the_flow_and_not_the_scan() -> None:
     play.over()
 
 
-@edge(FlowState.DELAYED, Trigger.DELAY_OVER)
+@edge(FlowState.DELAYED, FlowTrigger.DELAY_OVER)
 def test_probe_delay() -> Play:
     play = Play(HELLO, AGAIN, probe_delay=5)
     play >> Line() << Sent("A", data=HELLO)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.rows import FlowState, Trigger
+from lzr.rows import FlowState, FlowTrigger
 from tests.playbook import (
     MASK,
     OUR_ISN,
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.usefixtures("kernels")
 # --- banners in pieces ----------------------------------------------------------------------------------
 
 
-@edge(FlowState.SETTLING, Trigger.DATA)
-@edge(FlowState.SETTLING, Trigger.SETTLED)
+@edge(FlowState.SETTLING, FlowTrigger.DATA)
+@edge(FlowState.SETTLING, FlowTrigger.SETTLED)
 def test_a_dripping_banner() -> Play:
     play = Play(HELLO, settle=0.25)
     play >> Line() << Sent("A", data=HELLO)
@@ -68,7 +68,7 @@ def test_several_pieces_in_one_batch() -> None:
     play.over()
 
 
-@edge(FlowState.SETTLING, Trigger.FIN)
+@edge(FlowState.SETTLING, FlowTrigger.FIN)
 def test_fin_settles_it() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line() << Sent("A", data=HELLO)
@@ -78,7 +78,7 @@ def test_fin_settles_it() -> Play:
     return play
 
 
-@edge(FlowState.SETTLING, Trigger.RST)
+@edge(FlowState.SETTLING, FlowTrigger.RST)
 def test_reset_settles_it() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line() << Sent("A", data=HELLO)
@@ -153,7 +153,7 @@ def test_repeated_and_overlapping_pieces() -> None:
     play.over()
 
 
-@edge(FlowState.DATA_SENT, Trigger.SYN_ACK_AGAIN)
+@edge(FlowState.DATA_SENT, FlowTrigger.SYN_ACK_AGAIN)
 def test_a_repeated_syn_ack_says_that_the_probe_was_lost() -> Play:
     play = Play(HELLO, retransmit_number=2, cooldown=9, timeout=9)
     play >> Line(syn=True) << Sent.syn()
@@ -210,7 +210,7 @@ def test_an_ack_beyond_a_gap_says_that_the_answer_was_lost(flags: str) -> None:
     play.over()
 
 
-@edge(FlowState.DATA_SENT, Trigger.EARLY_DATA)
+@edge(FlowState.DATA_SENT, FlowTrigger.EARLY_DATA)
 def test_the_second_piece_first() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -221,7 +221,7 @@ def test_the_second_piece_first() -> Play:
     return play
 
 
-@edge(FlowState.ACKED, Trigger.EARLY_DATA)
+@edge(FlowState.ACKED, FlowTrigger.EARLY_DATA)
 def test_pieces_backwards() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -234,7 +234,7 @@ def test_pieces_backwards() -> Play:
     return play
 
 
-@edge(FlowState.SETTLING, Trigger.EARLY_DATA)
+@edge(FlowState.SETTLING, FlowTrigger.EARLY_DATA)
 def test_a_gap_that_is_never_filled() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lzr.ownership import Machine, succession, table
+from lzr.ownership import Machine, shards, succession
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
+from lzr.ownership.machine import MOST_DEATHS, WITHIN
 from lzr.ownership.orders import (
     Adopt,
     Fence,
@@ -25,10 +26,8 @@ from lzr.ownership.orders import (
     Stop,
     TryAgain,
 )
-from lzr.ownership.respawnlimit import MOST, WITHIN
-from lzr.ownership.succession import CollectorState as Place
-from lzr.ownership.succession import Trigger as Turn
-from lzr.ownership.table import Action, ShardState, Trigger
+from lzr.ownership.shards import ShardAction, ShardState, ShardTrigger
+from lzr.ownership.succession import CollectorAction, CollectorState, CollectorTrigger
 from tests import ROOT
 from tests.ownership import Play, Traces, note_rows, running
 
@@ -49,9 +48,9 @@ def ended(name: str, *, asked: bool = False, vacant: bool = False, status: int =
 
 
 @row(
-    (ShardState.ASSIGNED, Trigger.READY),
-    (ShardState.ADOPTING, Trigger.ADOPTED),
-    (Place.STARTING, Turn.READY_TO_WRITE),
+    (ShardState.ASSIGNED, ShardTrigger.READY),
+    (ShardState.ADOPTING, ShardTrigger.ADOPTED),
+    (CollectorState.STARTING, CollectorTrigger.READY_TO_WRITE),
 )
 def test_a_start() -> Play:
     play = Play(shards=2)
@@ -64,7 +63,7 @@ def test_a_start() -> Play:
     return play
 
 
-@row((ShardState.ASSIGNED, Trigger.DIED))
+@row((ShardState.ASSIGNED, ShardTrigger.DIED))
 def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() -> Play:
     play = Play(shards=1).quietly(Want(1, 1), Ready(C0))
     play >> Died(F0, -9) << ended(F0) << Fence(C0, 2)
@@ -74,7 +73,7 @@ def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() ->
     return play
 
 
-@row((ShardState.OPEN, Trigger.MOVE), (ShardState.RELEASING, Trigger.RELEASED))
+@row((ShardState.OPEN, ShardTrigger.MOVE), (ShardState.RELEASING, ShardTrigger.RELEASED))
 def test_a_worker_more_gets_its_share() -> Play:
     play = running(shards=2)
     play >> 5.0
@@ -120,10 +119,10 @@ def test_flows_wait_for_a_worker_that_has_not_started_and_outlive_it() -> None:
 
 
 @row(
-    (ShardState.OPEN, Trigger.DIED),
-    (ShardState.LOST, Trigger.READY),
-    (ShardState.LOST, Trigger.ADOPTED),
-    (ShardState.TAKEN, Trigger.FENCED),
+    (ShardState.OPEN, ShardTrigger.DIED),
+    (ShardState.LOST, ShardTrigger.READY),
+    (ShardState.LOST, ShardTrigger.ADOPTED),
+    (ShardState.TAKEN, ShardTrigger.FENCED),
 )
 def test_a_death_adopted_first() -> Play:
     play = running(shards=1)
@@ -139,9 +138,9 @@ def test_a_death_adopted_first() -> Play:
 
 
 @row(
-    (ShardState.LOST, Trigger.FENCED),
-    (ShardState.FENCED, Trigger.READY),
-    (ShardState.FENCED, Trigger.ADOPTED),
+    (ShardState.LOST, ShardTrigger.FENCED),
+    (ShardState.FENCED, ShardTrigger.READY),
+    (ShardState.FENCED, ShardTrigger.ADOPTED),
 )
 def test_a_death_fenced_first() -> Play:
     play = running(shards=1).quietly(Died(F0, -9))
@@ -152,7 +151,7 @@ def test_a_death_fenced_first() -> Play:
     return play
 
 
-@row((ShardState.ADOPTING, Trigger.DIED))
+@row((ShardState.ADOPTING, ShardTrigger.DIED))
 def test_a_death_while_adopting() -> Play:
     """The flows went with it, so what the shard owes is tried again."""
     play = running(shards=2).quietly(Want(2, 1), Ready(F1), Released(F0, 1, "flows"))
@@ -164,7 +163,7 @@ def test_a_death_while_adopting() -> Play:
     return play
 
 
-@row((ShardState.RELEASING, Trigger.DIED))
+@row((ShardState.RELEASING, ShardTrigger.DIED))
 def test_a_death_while_releasing() -> Play:
     play = running(shards=2, flow=2).quietly(Want(1, 1))
     assert play.states() == "OPEN RELEASING"
@@ -175,7 +174,11 @@ def test_a_death_while_releasing() -> Play:
     return play
 
 
-@row((ShardState.LOST, Trigger.DIED), (ShardState.TAKEN, Trigger.DIED), (ShardState.FENCED, Trigger.DIED))
+@row(
+    (ShardState.LOST, ShardTrigger.DIED),
+    (ShardState.TAKEN, ShardTrigger.DIED),
+    (ShardState.FENCED, ShardTrigger.DIED),
+)
 def test_one_death_after_the_other() -> Play:
     """All who had it are fenced off, and what it owes is tried again once."""
     play = running(shards=1).quietly(Died(F0))
@@ -318,7 +321,11 @@ def test_only_the_one_that_writes_can_say_that_a_fence_stands() -> None:
 # --- collectors --------------------------------------------------------------------------------------------
 
 
-@row((Place.STARTING, Turn.READY), (Place.WAITING, Turn.WRITER), (Place.LINKING, Turn.LINKED))
+@row(
+    (CollectorState.STARTING, CollectorTrigger.READY),
+    (CollectorState.WAITING, CollectorTrigger.WRITER),
+    (CollectorState.LINKING, CollectorTrigger.LINKED),
+)
 def test_collectors_start_in_any_order() -> Play:
     play = Play(shards=2)
     play >> Want(2, 2) << Spawn("collect", 0, C0, 1) << Spawn("collect", 1, C1, 2)
@@ -330,7 +337,7 @@ def test_collectors_start_in_any_order() -> Play:
     return play
 
 
-@row((Place.LINKED, Turn.WRITER_DIED))
+@row((CollectorState.LINKED, CollectorTrigger.WRITER_DIED))
 def test_the_writer_dies() -> Play:
     """Its successor is told of the fences; the others link to it; then everybody sends again."""
     play = running(shards=2, flow=2, collect=2).quietly(Died(F1, -9), Fenced(C0, 4))
@@ -348,7 +355,7 @@ def test_the_writer_dies() -> Play:
     return play
 
 
-@row((Place.LINKING, Turn.WRITER_DIED))
+@row((CollectorState.LINKING, CollectorTrigger.WRITER_DIED))
 def test_the_writer_dies_while_another_links_to_it() -> Play:
     play = Play(shards=1).quietly(Want(1, 2), Ready(F0), Ready(C0), Ready(C1))
     play >> Died(C0, -9) << ended(C0)
@@ -409,18 +416,18 @@ def test_a_collector_that_is_not_wanted_ends_when_it_has_started() -> None:
 
 def test_a_process_that_keeps_dying_ends_the_scan() -> None:
     play = running(shards=1)
-    for number in range(1, MOST):
+    for number in range(1, MOST_DEATHS):
         play >> float(number)
         play.quietly(Died(f"flow-0.{number}", -9), Ready(f"flow-0.{number + 1}"))
-    play >> Died(f"flow-0.{MOST}", 1) << ended(f"flow-0.{MOST}", status=1)
+    play >> Died(f"flow-0.{MOST_DEATHS}", 1) << ended(f"flow-0.{MOST_DEATHS}", status=1)
     play << GiveUp("flow worker 0 ended 5 times within a minute: the scan cannot go on")
     play.over()
 
 
 def test_deaths_long_ago_and_elsewhere_do_not_count() -> None:
     play = running(shards=2, flow=2, collect=1)
-    for number in range(1, 3 * MOST):
-        play >> play.now + WITHIN / (MOST - 1)
+    for number in range(1, 3 * MOST_DEATHS):
+        play >> play.now + WITHIN / (MOST_DEATHS - 1)
         for place in ("flow-0", "flow-1", "collect-0"):
             orders = play.machine.handle(Died(f"{place}.{number}", -9), play.now)
             assert Spawn in map(type, orders)
@@ -453,12 +460,12 @@ def test_there_is_always_one_of_each_and_no_more_workers_than_shards(
 # --- the tables --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("edge", [*table.TABLE, *succession.TABLE], ids=lambda edge: f"{edge[0]}-{edge[1]}")
+@pytest.mark.parametrize("edge", [*shards.TABLE, *succession.TABLE], ids=lambda edge: f"{edge[0]}-{edge[1]}")
 def test_every_row_has_its_trace(edge: tuple[Any, Any]) -> None:
     assert edge in TRACES
 
 
-@pytest.mark.parametrize(("name", "module"), [("shard", table), ("collector", succession)])
+@pytest.mark.parametrize(("name", "module"), [("shard", shards), ("collector", succession)])
 def test_the_diagrams_in_the_documentation_are_the_tables(name: str, module: Any) -> None:
     text = ARCHITECTURE.read_text(encoding="utf-8")
     blocks = re.findall(rf"<!-- {name} diagram -->(.*?)<!-- end -->", text, re.DOTALL)
@@ -466,11 +473,15 @@ def test_the_diagrams_in_the_documentation_are_the_tables(name: str, module: Any
     assert blocks[0].strip() == f"```mermaid\n{module.diagram().strip()}\n```"
 
 
-@pytest.mark.parametrize("module", [table, succession])
-def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(module: Any) -> None:
-    rows = module.TABLE
-    assert {trigger for _, trigger in rows} == set(module.Trigger)
-    assert {action for action, _ in rows.values()} == set(module.Action)
+@pytest.mark.parametrize(
+    ("rows", "triggers", "actions"),
+    [(shards.TABLE, ShardTrigger, ShardAction), (succession.TABLE, CollectorTrigger, CollectorAction)],
+)
+def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(
+    rows: Any, triggers: Any, actions: Any
+) -> None:
+    assert {trigger for _, trigger in rows} == set(triggers)
+    assert {action for action, _ in rows.values()} == set(actions)
     states = type(next(iter(rows))[0])
     reached = {next(iter(states))} | {after for _, after in rows.values()}
     assert reached == set(states)
@@ -478,23 +489,23 @@ def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(modul
 
 def test_a_shard_is_opened_after_a_loss_only_by_trying_again_what_it_owes() -> None:
     """From LOST no way leads to OPEN but over both FENCED and ADOPTED, and never without TRY_AGAIN."""
-    ways = [(ShardState.LOST, frozenset[Trigger]())]
+    ways = [(ShardState.LOST, frozenset[ShardTrigger]())]
     seen = set()
     while ways:
         state, triggers = ways.pop()
-        for (before, trigger), (action, after) in table.TABLE.items():
-            if before is not state or trigger is Trigger.DIED or (after, triggers | {trigger}) in seen:
+        for (before, trigger), (action, after) in shards.TABLE.items():
+            if before is not state or trigger is ShardTrigger.DIED or (after, triggers | {trigger}) in seen:
                 continue
             seen.add((after, triggers | {trigger}))
             if after is ShardState.OPEN:
-                assert {Trigger.FENCED, Trigger.ADOPTED} <= triggers | {trigger}
-                assert action is Action.TRY_AGAIN
+                assert {ShardTrigger.FENCED, ShardTrigger.ADOPTED} <= triggers | {trigger}
+                assert action is ShardAction.TRY_AGAIN
             else:
-                assert action not in (Action.TRY_AGAIN, Action.OPEN_UP)
+                assert action not in (ShardAction.TRY_AGAIN, ShardAction.OPEN_UP)
                 ways.append((after, triggers | {trigger}))
     assert any(after is ShardState.OPEN for after, _ in seen)
 
 
 def test_the_owner_can_die_in_every_state_and_nobody_is_fed_then() -> None:
     for state in ShardState:
-        assert table.TABLE[state, Trigger.DIED][1] in (ShardState.ASSIGNED, ShardState.LOST)
+        assert shards.TABLE[state, ShardTrigger.DIED][1] in (ShardState.ASSIGNED, ShardState.LOST)

@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.processes import COLLECT, FLOW
+from lzr.ownership.shards import ShardState
 from lzr.ownership.succession import CollectorState as Place
-from lzr.ownership.table import ShardState
 from tests.effort import examples
 from tests.simulated import Pool, Written, alive
 
