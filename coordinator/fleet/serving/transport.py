@@ -20,6 +20,7 @@ from distributed.security import Security
 
 from coordinator.endpoints import control
 from coordinator.fleet.certs import CONTROLLER, Identity
+from coordinator.fleet.serving import strangers
 from lzr.errors import UsageError
 
 CONNECT, LOST = 3, 12
@@ -68,10 +69,20 @@ _OF_ITS_TASKS = frozenset(
 rest is of use only where tasks move."""
 _PASSED_ON = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "thread", "status"))
 """What of such a message is handed on, if it is plain. Why a task failed, and what it gave, is not."""
+_NOT_PASSED_ON = frozenset(("executing", "extensions", "host_info"))
+_FIGURES: dict[str, Any] = {
+    "bandwidth": {"total": 100_000_000, "workers": {}, "types": {}},
+    "digests_total_since_heartbeat": {},
+    "memory": 0,
+    "managed_bytes": 0,
+    "spilled_bytes": {"memory": 0, "disk": 0},
+}
+"""What the scheduler looks up in a worker's figures, as of one that has nothing to say."""
 
 
 def settle() -> None:
     """Configure Dask for a fleet, in this process."""
+    strangers.bound()
     directory = control.own_directory()
     if directory is None:
         raise UsageError(
@@ -181,6 +192,18 @@ class FleetScheduler(Scheduler):  # type: ignore[misc]
                 await self.remove_worker(worker, stimulus_id=f"lzr-fleet-lost-{time.time()}")
 
 
+def _without_figures(message: dict[str, Any]) -> dict[str, Any]:
+    """A registration or a heartbeat with our report and none of Dask's figures: the scheduler would keep each
+    name in them for ever, and hand what is for an extension of it to that.
+    """
+    if "metrics" not in message:
+        return message
+    metrics = message["metrics"]
+    report = metrics.get("lzr") if isinstance(metrics, dict) else None
+    passed = {name: value for name, value in message.items() if name not in _NOT_PASSED_ON}
+    return {**passed, "metrics": {**_FIGURES, "lzr": report}}
+
+
 class _Heard:
     """What is read from a box, while it is what a box may say; else the connection ends."""
 
@@ -196,7 +219,7 @@ class _Heard:
             raise CommClosedError(f"box {self._name} said what a box has no right to say")
         if isinstance(message, (list, tuple)):
             return [self._of_task(one) for one in message if self._is_of_task(one)]
-        return message
+        return _without_figures(message)
 
     def _is_of_task(self, message: Any) -> bool:
         """Whether this is of a task of this box; keep-alive is of none."""

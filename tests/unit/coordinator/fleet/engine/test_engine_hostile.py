@@ -51,7 +51,7 @@ class Liar(BoxSide):
         await asyncio.sleep(1)
         raise ValueError("no")
 
-    def told(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         return {**super().report(), "status": self.lie}
 
 
@@ -147,5 +147,59 @@ def test_answers_that_are_none_end_no_controller(
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, NotFit):
                 await task
+
+    running(whole)
+
+
+def test_the_lie_is_in_every_heartbeat(lock: Lock, places: Path) -> None:  # noqa: F811
+    """Else the tests above would prove less than they say."""
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, ours) as engine, liar(lock, places, "fra1") as side:
+            side.lie = "a lie"
+            await until(lambda: (heard := engine.heard("fra1")) and heard.report.get("status") == side.lie)
+
+    running(whole)
+
+
+def test_figures_of_a_heartbeat_are_not_kept(lock: Lock, places: Path) -> None:  # noqa: F811
+    """Names without end, and words to the scheduler's extensions; what we report comes through."""
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        args = transport.security(certs.load(str(places / "certs"), "fra1")).get_connection_args("worker")
+        async with Engine(lock, ours) as engine, worker(lock, places, "fra1"):
+            await until(lambda: engine.here("fra1"))
+            scheduler: Any = engine._scheduler
+            heard: list[Any] = []
+            scheduler.extensions["ours"] = type(
+                "Extension", (), {"heartbeat": lambda *said: heard.append(said)}
+            )
+            many = {f"name{number}": (1.0, 1) for number in range(1000)}
+            figures = {
+                "bandwidth": {"total": 1, "workers": many, "types": many}, "memory": 1, "managed_bytes": 0,
+                "digests_total_since_heartbeat": dict.fromkeys(many, 1), "lzr": {"state": "mine"},
+                "spilled_bytes": {"memory": 0, "disk": 0},
+            }  # fmt: skip
+            comm = await connect(f"tls://{lock.plan.controller}", **args)
+            words = {
+                "op": "heartbeat_worker", "address": scheduler.aliases["fra1"], "metrics": figures,
+                "extensions": {"ours": {}}, "executing": {}, "host_info": many, "reply": True,
+            }  # fmt: skip
+            await comm.write(words)
+            assert (await asyncio.wait_for(comm.read(), 10))["status"] == "OK"
+            comm.abort()
+            kept = (
+                scheduler.bandwidth_workers,
+                scheduler.bandwidth_types,
+                scheduler.cumulative_worker_metrics,
+            )
+            assert [name for names in kept for name in names if "name" in str(name)] == []
+            assert [host for host in scheduler.host_info.values() if "name1" in host] == []
+            assert heard == []
+            said = engine.heard("fra1")
+            assert said is not None
+            assert said.report["state"] in ("mine", "")  # its own worker reports too
 
     running(whole)
