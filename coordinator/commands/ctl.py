@@ -51,7 +51,7 @@ def ask(path: str | Path, line: str, patience: float = PATIENCE) -> tuple[bool, 
                 sock.settimeout(left)
                 data = sock.recv(65536)
                 if not data:
-                    raise ControlError(f"{shown}: the scan closed the connection")
+                    raise ControlError(f"{shown}: the scan ended before it answered")
                 reply += data
                 if len(reply) > MOST_REPLY:
                     raise ControlError(
@@ -61,6 +61,8 @@ def ask(path: str | Path, line: str, patience: float = PATIENCE) -> tuple[bool, 
         raise ControlError(f"{shown}: the scan does not answer") from None
     except ControlError:
         raise
+    except (ConnectionResetError, BrokenPipeError):
+        raise ControlError(f"{shown}: the scan ended before it answered") from None
     except OSError as error:
         raise ControlError(f"{shown}: {error.strerror}") from error
     text = lines(reply.decode("utf-8", "replace"))

@@ -76,6 +76,7 @@ def open_written(
     *,
     append: bool,
     alone: bool = False,
+    fresh: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> int:
@@ -83,6 +84,7 @@ def open_written(
 
     append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
     alone: a regular file is locked, since what two scans write there at the same time is nobody's.
+    fresh: it must not be there yet, else FileExistsError is raised.
     Only a file that this call makes is given to `invoker`. pause, say: as for `open_output`.
     Raises OSError, UsageError.
     """
@@ -97,12 +99,16 @@ def open_written(
         return descriptor
     with reach(name, invoker) as place:
         mode = place.mode()
+        if fresh and mode:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         if stat.S_ISFIFO(mode) and place.directory is not None:
             _suspect(place, name, invoker)
             return _open_fifo(place, name, pause, say)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             return _open_device(place, name, invoker, os.O_APPEND if append else 0)
-        return _open(place, name, invoker, create=True, append=append, access=os.O_WRONLY).descriptor
+        return _open(
+            place, name, invoker, create=True, fresh=fresh, append=append, access=os.O_WRONLY
+        ).descriptor
 
 
 def open_lines(
@@ -110,18 +116,21 @@ def open_lines(
     invoker: tuple[int, int] | None,
     what: str = "",
     *,
+    fresh: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> IO[str]:
     """Open a file for lines of text at its end (the log, the status). what: how to call it, with a trailing
     blank.
 
-    A reader through a pipe is not waited for: lines that find no room there are dropped. pause, say: as for
-    `open_output`. Raises UsageError.
+    A reader through a pipe is not waited for: lines that find no room there are dropped. fresh, pause, say:
+    as for `open_output`. Raises UsageError.
     """
     try:
-        descriptor = open_written(name, invoker, append=True, pause=pause, say=say)
+        descriptor = open_written(name, invoker, append=True, fresh=fresh, pause=pause, say=say)
     except OSError as error:
+        if fresh and isinstance(error, FileExistsError):
+            raise
         raise UsageError(f"cannot write {what}{printable(name)}: {error.strerror}") from error
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         os.set_blocking(descriptor, False)

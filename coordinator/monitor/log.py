@@ -13,6 +13,7 @@ cannot be written any more never ends a scan.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -96,9 +97,14 @@ def line(level: int, sentence: str, wall: float) -> str:
     return f"{stamp} [{NAMES[level]}] lzr: {plain(sentence, _LONGEST)}"
 
 
-def file_name(moment: datetime) -> str:
-    """Of the log in --log-directory: ``lzr-2026-11-22T093100+0000.log``."""
-    return f"lzr-{moment:%Y-%m-%dT%H%M%S%z}.log"
+def file_names(moment: datetime) -> Iterator[str]:
+    """Of the log in --log-directory: ``lzr-2026-11-22T093100+0000.log``, and what comes after it where that
+    is taken; without end.
+    """
+    stem = f"lzr-{moment:%Y-%m-%dT%H%M%S%z}"
+    yield f"{stem}.log"
+    for number in itertools.count(2):
+        yield f"{stem}_{number}.log"
 
 
 @contextmanager
@@ -138,7 +144,10 @@ def _open(
 ) -> IO[str] | None:
     path = options.log_file
     if options.log_directory is not None:
-        path = str(Path(options.log_directory) / file_name(datetime.now().astimezone()))
+        for name in file_names(datetime.now().astimezone()):
+            path = str(Path(options.log_directory) / name)
+            with contextlib.suppress(FileExistsError):  # a scan that began in the same second has it
+                return open_lines(path, invoker, "the log ", fresh=True, pause=pause, say=say)
     if path is None or path == "-":
         return None
     return open_lines(path, invoker, "the log ", pause=pause, say=say)

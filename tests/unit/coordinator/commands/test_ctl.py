@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,21 @@ def test_who_finds_no_scan_is_told(
     assert "no scan is running" in capsys.readouterr().err
     assert ctl.main(["--socket", str(tmp_path / "x.sock"), "status"]) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_scan_that_ends_meanwhile(tmp_path: Path, reads: bool) -> None:
+    """What it has not read makes the kernel reset the connection instead of ending it."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as sock, ThreadPoolExecutor(1) as threads:
+        sock.bind(str(path))
+        sock.listen()
+        asked = threads.submit(ask, path, "status", 20)
+        there, _ = sock.accept()
+        there.recv(100, 0 if reads else socket.MSG_PEEK)
+        there.close()
+        with pytest.raises(ControlError, match="the scan ended before it answered"):
+            asked.result(30)
 
 
 def test_ctl_finds_the_one_scan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_a_directory_gets_a_file_named_after_the_time(tmp_path: Path) -> None:
     assert re.fullmatch(r"lzr-\d{4}-\d\d-\d\dT\d{6}[+-]\d{4}\.log", path.name)
     assert parts(path.read_text()) == [("INFO", "hello")]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_scans_of_the_same_second_have_each_a_log(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(open_log(Options(log_directory=str(tmp_path)))).info("hello")
+    assert [parts(path.read_text()) for path in tmp_path.iterdir()] == [[("INFO", "hello")]] * 6
 
 
 @pytest.mark.parametrize("options", [{"log_file": "/no/such/dir/x.log"}, {"log_directory": "/no/such/dir"}])
