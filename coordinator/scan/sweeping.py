@@ -38,6 +38,9 @@ for itself, the coordinator took 0.36 s of CPU beyond its start, with 96 ms 0.24
 is as fast. A worker that dies may have so much more that is to be sent again."""
 _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for two
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
+_MOST_AHEAD = 1 << 16
+"""Pairs, at most, that a worker may have and not have sent. A judgement: 65 ms at a million a second. What
+one has is out of the others' reach."""
 _HASTE = 1.05
 """How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
 up slowly, and between two stretches there is a gap of less than a ms."""
@@ -126,7 +129,7 @@ class Sweeping:
             return False
         self.clogged = False
         workers = self._feeder.feeds() if self._feeder.has_room else []
-        if pacer.rate is not None and scheduler.unsent > max(_AHEAD * pacer.rate, _BATCH * len(workers)):
+        if scheduler.unsent > self._ahead(len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
         each, stride = self._over()
@@ -161,6 +164,11 @@ class Sweeping:
         self._next = now + stride if assigned or self.clogged else 0.0
         self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
         return assigned > 0
+
+    def _ahead(self, workers: int) -> float:
+        """How many pairs may be assigned and not sent."""
+        rate, most = self._feeder.pacer.rate, float(_MOST_AHEAD * workers)
+        return most if rate is None else min(most, max(_AHEAD * rate, _BATCH * workers))
 
     def _over(self) -> tuple[float, float]:
         """(seconds for one pair, seconds until stretches are assigned again)."""

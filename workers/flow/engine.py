@@ -92,6 +92,7 @@ class Engine:
         wait = config.retransmit_wait if config.retransmit_number else config.timeout
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
+        self._prompt: int | None = None  # ns within which nearly all hosts answer
         self._asks = 1 + config.haf  # connections that a target may need at once
         self._step = max(64, OPEN // self._asks)
         self._opening = False  # the connections begun last are ours from the SYN on
@@ -199,9 +200,10 @@ class Engine:
 
     @property
     def wants_targets(self) -> bool:
-        """Whether few enough targets and pairs wait to be begun that more may be taken."""
-        waiting = self.backlog.count
-        return waiting < OPEN and (self.sweeper is None or waiting + self._to_ask < OPEN)
+        """Whether few enough targets wait to be begun that more may be taken. Of the pairs of a sweep the
+        coordinator gives no more than it has to; targets that have answered come behind them.
+        """
+        return self.backlog.count < OPEN
 
     @property
     def next_due(self) -> int | None:
@@ -270,7 +272,8 @@ class Engine:
                 self.flush()
         self._waiting_since = int(arrivals.segments["ts"].min()) if more and len(arrivals.segments) else 0
         # A connection that we open ourselves is answered twice: SYN-ACK, data.
-        self._window.note_prompt(prompt(self.table.ages), 2 if self._opening else 1)
+        self._prompt = prompt(self.table.ages)
+        self._window.note_prompt(self._prompt, 2 if self._opening else 1)
         self._window.note_fill(max(taken.values(), default=0), now)
         return sum(taken.values())
 
@@ -294,11 +297,14 @@ class Engine:
         self._now = now
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
-        room = self._window.room(self._fresh(now), now)
-        if not room:
-            self.window_held = True
+        room = self._room(now)
+        ahead = room
+        if self.sweeper is not None:
+            ahead = max(room, self._window.room_for_live(self.table.fresh))
+        self.window_held |= not room
+        if not ahead:
             return 0
-        targets = self.backlog.take(min(self._step, room))
+        targets = self.backlog.take(min(self._step, ahead))
         begun = len(targets)
         targets = self._permitted(targets)
         if len(targets):
@@ -308,7 +314,7 @@ class Engine:
             self.flush()
         if self.sweeper is None:
             return begun
-        most = LOOK if self.sweeper.likely <= _FEW else self._step
+        most = LOOK if self.sweeper.awaited.likely <= _FEW else self._step
         asked = 0 if self.transmit.held else self._ask(min(most, room) - len(targets), now)
         self.flush()
         self._asked += asked
@@ -316,11 +322,15 @@ class Engine:
             return begun + max(asked, SMALL)  # their answers are to be looked at
         return begun + (asked if self.waiting else 0)
 
-    def _fresh(self, now: int) -> int:
-        """How many packets have been sent whose answers are expected soon."""
-        if self.sweeper is None:
-            return self.table.fresh
-        return self.table.fresh + self.sweeper.expected(now)
+    def _room(self, now: int) -> int:
+        """How many targets and pairs may be begun by the window."""
+        sweeper, fresh = self.sweeper, self.table.fresh
+        if sweeper is None:
+            return self._window.room(fresh, now)
+        awaited = sweeper.awaited
+        awaited.note_time(now, self._prompt)
+        expected, settled = awaited.expected, awaited.settled
+        return self._window.room(fresh + expected, now, awaited.owed, live=fresh, settled=settled)
 
     def _ask(self, room: int, now: int) -> int:
         """Send so many SYNs of a sweep, by any ring: whoever owns their shards receives the answers. Returns
@@ -333,7 +343,7 @@ class Engine:
         if self.sweeper is None or not self.rings or room <= 0 or self._crowded(now):
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask
-        ahead = 2 * AHEAD if self.sweeper.likely <= _FEW else AHEAD
+        ahead = 2 * AHEAD if self.sweeper.awaited.likely <= _FEW else AHEAD
         syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)
         if len(syns):
             self._window.note_begun(len(syns), now)

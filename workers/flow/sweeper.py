@@ -20,6 +20,7 @@ from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
 from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
+from lzr.sweep.awaited import Awaited
 from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.scheduler import Verdict
@@ -43,14 +44,6 @@ round trip mostly takes longer, and a report costs its reader as much as a hundr
 _MANY = 16
 """Batches of answers after which a report is sent earlier. A judgement: of up to `workers.flow.engine.TAKE`
 frames."""
-_SLICES = 16
-"""Slices of the time in which an answer is expected. A judgement: it is forgotten a sixteenth late."""
-_LIKELY, _BESIDE = 4, 256
-"""Answers expected to the latest SYNs: so many times the share that answered before, and so many more.
-Judgements; with all expected to answer, a sweep of which 1 % did came to 100,000 a second in five seconds
-(`benchmarks.beside`), with these in one."""
-_LATELY = 1 << 17
-"""SYNs with a known outcome at which both counts are halved. A judgement."""
 _MAKE = 4096
 """SYNs that are made at once: a batch of them finds room in a core's cache, and costs little more than a
 small one."""
@@ -80,18 +73,12 @@ class Sweeper:
         self._answered, self._refused, self._unreachable = (
             RecentTargets(_REMEMBERED, secrets.randbits(64)) for _ in range(3)
         )
-        self._slice = max(1, soon // _SLICES)
-        self._slices: deque[list[int]] = deque()  # when, SYNs, answers
         self.policy: Blocklist | None = None
         """Who may be asked, where somebody was blocked since the sweep began."""
         self.repeats = 0
         self.forged = 0
         """ICMP errors that quote no SYN of ours."""
-        self.fresh = 0
-        """SYNs whose answer may soon come."""
-        self.likely = 1.0
-        """The share of them that is expected to be answered, at most."""
-        self._known = [0, 0]  # SYNs whose time is over, and how many of them were answered
+        self.awaited = Awaited(soon)
 
     # --- asking --------------------------------------------------------------------------------------------
 
@@ -117,7 +104,7 @@ class Sweeper:
                 self._begun.append(stretch)
             most -= count
         rows = join(parts) if parts else np.empty(0, FRAME)
-        self._note(now, len(rows), 0)
+        self.awaited.note(now, len(rows), 0)
         return rows
 
     def ask_again(self, now: int) -> None:
@@ -168,7 +155,7 @@ class Sweeper:
             rows = _targets(pick(segments, found))
             rows = pick(rows, recent.fresh(rows))
             self.repeats += len(found) - len(rows)
-            self._note(now, 0, len(rows))
+            self.awaited.note(now, 0, len(rows))
             self._tell(rows, np.full(len(rows), verdict, np.uint8))
         return believed
 
@@ -183,7 +170,7 @@ class Sweeper:
         fresh = self._unreachable.fresh(rows)
         self.repeats += len(rows) - int(np.count_nonzero(fresh))
         rows, kinds = pick(rows, fresh), kinds[fresh]
-        self._note(now, 0, len(rows))
+        self.awaited.note(now, 0, len(rows))
         self._tell(rows, kinds + np.uint8(Verdict.UNREACHABLE))
         return len(rows)
 
@@ -221,41 +208,6 @@ class Sweeper:
             )
             for end in ends
         ]
-
-    # --- for the window ------------------------------------------------------------------------------------
-
-    def _note(self, now: int, asked: int, answers: int) -> None:
-        slices = self._slices
-        if not slices or now - slices[-1][0] >= self._slice:
-            slices.append([now, 0, 0])
-        slices[-1][1] += asked
-        slices[-1][2] += answers
-        self.fresh = max(0, self.fresh + asked - answers)
-
-    def expected(self, now: int) -> int:
-        """How many answers are expected soon, at most.
-
-        To the latest SYNs, as large a share as to the SYNs before, since the order of a sweep is
-        pseudorandom. Until a share is known, every SYN counts.
-        """
-        slices, known, over = self._slices, self._known, 0
-        while slices and slices[0][0] <= now - _SLICES * self._slice:
-            _, asked, answers = slices.popleft()
-            over += max(0, asked - answers)
-            known[0] += asked
-            known[1] += answers
-            if known[0] > _LATELY:
-                known[:] = [each // 2 for each in known]
-        if not slices:
-            over = max(over, self.fresh)
-        self.fresh -= min(over, self.fresh)
-        if not known[0]:
-            self.likely = 1.0
-            return self.fresh
-        asked, answers = (sum(each[at] for each in slices) for at in (1, 2))
-        share = max((_LIKELY * known[1] + _BESIDE) / known[0], _LIKELY * answers / max(asked, _BESIDE))
-        self.likely = min(1.0, share)
-        return int(self.fresh * self.likely)
 
 
 def _halves(found: NDArray[np.uint64]) -> list[Halves]:

@@ -18,6 +18,14 @@ it follows the most frames that one turn has taken from one ring:
 So with a peer close by, whose answers come in bursts, it stays near what the rings hold; on the Internet,
 where answers come one by one after long round trips, it grows to the rate times the round-trip time. All
 times are monotonic ns; `now` is an argument.
+
+Of the SYNs of a sweep more is known, since its pairs come in a pseudorandom order: the share that is
+answered, and so how many answers are missing (`owed`). Whoever gives them is held up, and they will come
+together. So they count, however long ago the SYNs were sent, and are never more than half of all frames.
+While many of them are missing and no frame comes, or many flows wait whose hosts have answered before, the
+window does not double. Before the share is known it grows only where no frame came, up to all rings' frames,
+as silence may be what fills it. Of targets that have answered already as many may be begun as half of it
+holds, whatever else is awaited.
 """
 
 from __future__ import annotations
@@ -71,23 +79,39 @@ class Window:
         self._grew = 0
         self._fullest = 0  # frames, since it last grew
         self._held = False
+        self._settled, self._many_owed = True, False  # see `room`
 
     @property
     def size(self) -> int:
         """How many flows may wait for a first answer."""
         return self._size
 
-    def room(self, fresh: int, now: int) -> int:
-        """How many flows may be begun now. fresh: flows that have sent a packet and had no answer yet."""
+    def room(self, fresh: int, now: int, owed: int = 0, *, live: int = 0, settled: bool = True) -> int:
+        """How many flows may be begun now. fresh: flows that have sent a packet and had no answer yet.
+
+        Of a sweep, owed: answers to SYNs that are missing (`lzr.sweep.awaited`). live: how many of `fresh`
+        are of hosts that have answered a SYN. settled: False where it is not known which share of the SYNs
+        is answered.
+        """
         while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
             self._silent_total -= self._silent.popleft()[1]
         soon = max(0, fresh - self._silent_total)
         if soon and self._prompt < self._wait:
             soon = min(soon, self._begun_since(now - self._prompt))
-        room = self._size - soon
+        self._settled, self._many_owed = settled, settled and owed + live >= self._least
+        # What is missing comes together, so half of the frames have to hold it, however wide the window is.
+        room = min(self._size - max(soon, owed), self._room // 2 - owed) if owed else self._size - soon
         if room <= 0:
             self._held = True
         return max(0, room)
+
+    def room_for_live(self, live: int) -> int:
+        """How many targets may be begun now that have answered a SYN of a sweep: they do not wait for the
+        answers of others.
+
+        live: such flows that have sent a packet and had no answer to it yet. To be called after `room`.
+        """
+        return max(0, self._size // 2 - max(0, live - self._silent_total))
 
     def _begun_since(self, then: int) -> int:
         count = 0
@@ -134,8 +158,10 @@ class Window:
             return
         self._fullest = max(self._fullest, frames)
         if self._held and now - self._grew >= _PATIENCE:
-            if self._fullest == 0:
-                self._size *= 2  # nobody there answers at all
+            if not self._settled:  # silence may be what fills it, or answers that are late
+                self._size = max(self._size, self._room) if self._fullest == 0 else self._size
+            elif self._fullest == 0:
+                self._size *= 1 if self._many_owed else 2  # else nobody there answers at all
             elif self._fullest < self._frames // 8:
                 self._size += min(self._size // 4, self._room // 8)
             elif self._fullest < self._frames // 4 and self._size < self._room:

@@ -278,3 +278,32 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
     others.full = False
     engine.turn(3000, 3000)
     assert sum(sent) == 5
+
+
+def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And taken from the feed, however many pairs wait."""
+    probes = (ProbeTemplate((b"x",)),)
+    engine = Engine(
+        Outbox(1), FlowTable(FlowConfig(probes)), Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
+    )
+    begun: list[int] = []
+    monkeypatch.setattr(engine.table, "open", lambda targets, *_: begun.append(len(targets)))
+    monkeypatch.setattr(engine.transmit, "spread", lambda *_, **__: None)
+    space, own = Space(ranges_of("198.18.0.0/15"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
+    engine.sweep(
+        messages.Swept(
+            (1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, own, np.zeros(0, np.uint64)
+        )
+    )
+    assert engine.sweeper is not None
+    ring: Any = Queue(0)
+    engine.add(0, ring)
+    engine.sweeper.put(messages.Stretch(1, 0, 1 << 15, 0, 0, np.empty(0, np.uint8)))
+    assert engine.wants_targets
+    while not engine.window_held:
+        engine.begin(1000, 1000)
+    assert engine.asking
+    engine.backlog.put(np.zeros(OPEN // 4, TARGET))
+    engine.begin(1000, 1000)
+    assert begun == [OPEN // 4]
+    assert engine.asking

@@ -37,44 +37,6 @@ def stretch(number: int, count: int = 100) -> messages.Stretch:
     return messages.Stretch(number, 0, count, 0, 0, np.empty(0, np.uint8))
 
 
-def play(sweeper: Sweeper, begin: int, steps: int, asked: int, answers: int) -> int:
-    """Each hundredth of a second so many are asked, and so many answer; when that ends."""
-    for step in range(steps):
-        now = begin + step * STEP
-        sweeper._note(now, asked, 0)
-        sweeper._note(now, 0, answers)
-        sweeper.expected(now)
-    return begin + steps * STEP
-
-
-def test_all_may_answer_until_more_is_known(sweeper: Sweeper) -> None:
-    now = play(sweeper, 0, 50, 100, 0)
-    assert sweeper.expected(now) == sweeper.fresh == 5000
-
-
-def test_where_few_answer_few_are_expected(sweeper: Sweeper) -> None:
-    now = play(sweeper, 0, 300, 1000, 10)
-    assert 90_000 < sweeper.fresh <= 110_000
-    assert sweeper.fresh // 100 < sweeper.expected(now) < sweeper.fresh // 10
-
-
-def test_where_all_answer_all_are_expected(sweeper: Sweeper) -> None:
-    now = play(sweeper, 0, 300, 100, 90)
-    assert sweeper.expected(now) == sweeper.fresh
-
-
-def test_a_network_that_begins_to_answer_is_known_at_once(sweeper: Sweeper) -> None:
-    now = play(sweeper, 0, 300, 1000, 0)
-    assert sweeper.expected(now) < sweeper.fresh // 50
-    now = play(sweeper, now, 30, 1000, 1000)
-    assert sweeper.expected(now) > sweeper.fresh // 2
-
-
-def test_nobody_is_expected_when_the_time_of_all_is_over(sweeper: Sweeper) -> None:
-    now = play(sweeper, 0, 10, 1000, 0)
-    assert sweeper.expected(now + 2 * SECOND) == sweeper.fresh == 0
-
-
 def test_a_stretch_is_sent_when_the_kernel_has_its_last_packet(sweeper: Sweeper) -> None:
     """Packets that are to be routed may wait for a neighbour, and are lost with the worker until then."""
 
@@ -138,13 +100,3 @@ def test_many_answers_are_reported_sooner_than_few(sweeper: Sweeper) -> None:
         assert sweeper.reports(SECOND, left=True)
         assert not sweeper.telling(SECOND + least * SECOND // 1000)
         assert sweeper.telling(SECOND + most * SECOND // 1000)
-
-
-def test_what_is_likely_follows_what_was_answered(sweeper: Sweeper) -> None:
-    """Where few answer a worker turns less often; until that is known, all may answer."""
-    now = play(sweeper, 0, 50, 1000, 10)
-    assert sweeper.likely == 1.0
-    now = play(sweeper, now, 300, 1000, 10)
-    assert sweeper.likely < 0.1
-    play(sweeper, now, 30, 1000, 1000)
-    assert sweeper.likely > 0.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from workers.flow.window import Window
 
 MS = 1_000_000
@@ -112,3 +114,57 @@ def test_where_another_worker_has_no_room_what_it_has_grown_by_is_given_up() -> 
     for turn in range(70, 130):
         window.note_crowded(turn * 100 * MS)
     assert window.size == begun
+
+
+def test_answers_that_are_owed_are_waited_for_however_prompt_others_were() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    window.note_prompt(32 * MS)
+    window.note_begun(4000, 0)
+    assert window.room(4000, 100 * MS) == window.size
+    assert window.room(4000, 100 * MS, 2400) == window.size - 2400
+    assert window.room(4000, 100 * MS, window.size) == 0
+
+
+def test_no_more_answers_are_owed_than_half_of_all_frames_hold_however_wide_it_is() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    begun = window.size
+    for turn in range(1, 5):
+        held(window, turn * 100 * MS)
+        window.note_fill(0, turn * 100 * MS)
+    assert window.size == 16 * begun
+    assert window.room(100, 500 * MS, 100) == begun - 100
+    assert window.room(100, 500 * MS, begun + 1) == 0
+    assert window.room(100, 500 * MS) == window.size - 100
+
+
+@pytest.mark.parametrize(("owed", "live"), [(4096, 0), (0, 4096)])
+def test_it_does_not_double_while_those_who_owe_answers_are_held_up(owed: int, live: int) -> None:
+    waits, silent = (Window(FRAMES, RINGS, 1000 * MS) for _ in range(2))
+    begun = waits.size
+    for turn in range(1, 11):
+        assert waits.room(1 << 30, turn * 100 * MS, owed, live=live) == 0
+        held(silent, turn * 100 * MS)
+        for window in (waits, silent):
+            window.note_fill(0, turn * 100 * MS)
+    assert waits.size == begun < silent.size
+
+
+@pytest.mark.parametrize(("frames", "most"), [(10, FRAMES * RINGS // 2), (0, FRAMES * RINGS)])
+def test_it_does_not_grow_by_silence_while_the_share_that_answers_is_not_known(
+    frames: int, most: int
+) -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    for turn in range(1, 11):
+        assert window.room(1 << 30, turn * 100 * MS, settled=False) == 0
+        window.note_fill(frames, turn * 100 * MS)
+    assert window.size == most
+    held(window, 2000 * MS)
+    window.note_fill(frames, 2000 * MS)
+    assert window.size > most
+
+
+def test_who_has_answered_does_not_wait_for_the_silent() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    assert window.room(1 << 30, 0, 1 << 20) == 0
+    assert window.room_for_live(1000) == window.size // 2 - 1000
+    assert window.room_for_live(window.size) == 0
