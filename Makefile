@@ -46,6 +46,7 @@ test-tools:
 STALE := $(shell tests/lab/venv-stale $(VENV))
 $(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py bin/lzr lzr/*.[ch] lzr/native/*.[ch]) \
 		$(if $(STALE),stale)
+	@tests/lab/venv-ours $(VENV) lzr.egg-info lzr/*.so
 	@test -z '$(STALE)' || { echo 'making $(VENV) anew: $(STALE)' && rm -rf $(VENV); }
 	@test -x $(BIN)/python || { python=$$(tests/lab/find-python whole) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \

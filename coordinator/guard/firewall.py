@@ -213,11 +213,15 @@ def _look(folders: Sequence[str], name: str) -> str | None:
 
 def run(argv: Sequence[str], text: str = "") -> str:
     """Run a tool to its end and return what it printed. Raises CommandError with what it complained of."""
-    files = [os.memfd_create("lzr-" + name) for name in ("in", "out", "err")]
+    files: list[int] = []
     try:
-        os.write(files[0], text.encode())
-        os.lseek(files[0], 0, os.SEEK_SET)
         try:
+            for name in ("in", "out", "err"):
+                files.append(os.memfd_create("lzr-" + name))
+            left = text.encode()
+            while left:
+                left = left[os.write(files[0], left) :]
+            os.lseek(files[0], 0, os.SEEK_SET)
             pid = os.posix_spawn(
                 argv[0],
                 list(argv),
@@ -225,7 +229,7 @@ def run(argv: Sequence[str], text: str = "") -> str:
                 file_actions=[(os.POSIX_SPAWN_DUP2, fd, target) for target, fd in enumerate(files)],
                 setpgroup=0,
             )
-        except OSError as error:
+        except OSError as error:  # `ulimit -f` and `-n` are for files in memory, too
             raise CommandError(f"{argv[0]}: {error.strerror}", forbidden=False) from None
         code = _wait(pid)
         out, err = _read(files[1]), _read(files[2])

@@ -389,3 +389,19 @@ def test_elsewhere_identify_works_and_the_rest_says_that_it_needs_linux(system: 
         assert done.stderr.endswith(f": {program.NOT_LINUX}\n")
         assert len(done.stderr.splitlines()) == 1
     assert "unknown flag" in elsewhere("--no-such").stderr
+
+
+@pytest.mark.root
+def test_make_venv_says_whose_files_are_in_the_way(tmp_path: Path) -> None:
+    closed = tmp_path / "lzr.egg-info"
+    closed.mkdir(mode=0o555)
+    weak = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")  # root, who may write no more than others
+    ours = ROOT / "tests/lab/venv-ours"
+    done = run(*weak, ours, tmp_path / "none", tmp_path, closed, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"{closed} is root's, so root cannot make it anew: give the checkout to one"
+    )
+    assert done.stderr.count("\n") == 1
+    assert run(*weak, ours, tmp_path / "none", tmp_path).stderr == ""
+    assert "tests/lab/venv-ours" in run("make", "-n", "-W", "setup.py", "-C", ROOT, ".venv/.installed").stdout

@@ -147,7 +147,7 @@ class Engine:
         except TimeoutError:
             raise Unheard(f"did not answer within {patience:g} s") from None
         except OSError as error:
-            raise Unheard("cannot be reached") from error
+            raise Unheard(plain(f"cannot be reached at {address.removeprefix('tls://')}", 200)) from error
         except Exception as error:  # whatever Dask makes of what a box said
             raise Unheard(plain(f"cannot be asked ({type(error).__name__}: {error})", 200)) from error
         if isinstance(reply, dict) and isinstance(reply.get("refused"), str):

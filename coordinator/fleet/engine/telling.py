@@ -19,6 +19,7 @@ from coordinator.endpoints import requests
 from coordinator.endpoints.requests import CommandError
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import asking
+from coordinator.monitor import numbers
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
 from lzr.fleet.lock import Lock
@@ -89,8 +90,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
                 f"not heard of since {time.strftime('%H:%M:%S', time.localtime(box['since']))}, then {state}"
             )
         scan = box["status"] or {}
-        done, total = scan.get("done"), scan.get("total")
-        progress = f", {done} of {total or '?'} done" if isinstance(done, int) else ""
+        progress = _progress(scan)
         paused = ", paused" if box["paused"] else ""
         lease = box["lease"]
         leased = (f", lease for {lease:.0f} s" if lease else ", no lease") if _leased(box) else ""
@@ -105,6 +105,19 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         confirmed = ", ".join(order["confirmed"]) or "nobody yet"
         lines.append(f"blocked {', '.join(order['networks'])}{who}{why}: confirmed by {confirmed}")
     return lines
+
+
+def _progress(scan: Mapping[str, Any]) -> str:
+    """How many targets are done, and how far it is. Every box reads a whole list, so what is asked by others
+    counts as gone through, and the number of lines is not that of its targets.
+    """
+    done, total, fates = scan.get("done"), scan.get("total"), scan.get("by_fate")
+    if not isinstance(done, int):
+        return ""
+    if not isinstance(total, int) or total <= 0 or not isinstance(fates, Mapping):
+        return f", {done:,} done"
+    gone = sum(count for fate, count in fates.items() if fate != "interrupted" and isinstance(count, int))
+    return f", {done:,} done ({numbers.percent(min(1.0, gone / total))})"
 
 
 def _leased(box: Mapping[str, Any]) -> bool:

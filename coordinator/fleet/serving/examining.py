@@ -43,7 +43,7 @@ def facts(lock: Lock, box: str) -> dict[str, Any]:
         asked = beside.submit(others, lock.plan.box(box), found["addresses"])
         found |= _sums_and_findings(lock, box)
         found["others"] = asked.result()
-    found["control"] = _own_address(lock.plan.controller)
+    found["control"] = own_address(lock.plan.controller)
     found["ephemeral"] = _ephemeral()
     interface = lock.plan.box(box).interface
     speed = _speed(interface) if interface else None
@@ -119,7 +119,7 @@ def _target(lock: Lock) -> list[str]:
     return []
 
 
-def _own_address(controller: str) -> str:
+def own_address(controller: str) -> str:
     """That which packets to the controller leave from, or an empty text."""
     host_name, _, port = controller.rpartition(":")
     with contextlib.suppress(OSError, UnicodeError, ValueError):

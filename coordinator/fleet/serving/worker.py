@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine
+from ipaddress import ip_address
 from typing import Any
 
 from distributed import Worker
@@ -27,7 +29,7 @@ from coordinator.commandline import running
 from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile, rundirectory
 from coordinator.fleet.certs import Identity
-from coordinator.fleet.serving import transport
+from coordinator.fleet.serving import examining, transport
 from coordinator.fleet.serving.boxside import BoxSide, in_thread
 from coordinator.fleet.serving.single import Single
 from lzr import safetext
@@ -90,7 +92,9 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
     transport.settle()
     security = transport.security(identity)
     scheduler = f"tls://{plan.controller}"
-    host, contact = await in_thread(_listening, box)  # which may ask name servers, that may be away
+    host, contact = await in_thread(
+        listening, box, plan.controller
+    )  # which may ask name servers, that may be away
     said = ""
     async with side:
         while True:
@@ -148,25 +152,49 @@ async def _reach(scheduler: str, security: Any) -> str:
     return ""
 
 
-def _listening(box: Box) -> tuple[str, str | None]:
-    """Where to listen, and what others are to call it: on the plan's address, if that is this host's own."""
+def listening(box: Box, controller: str) -> tuple[str, str | None]:
+    """Where to listen, and what others are to call it: on the plan's address, if that is this host's own.
+
+    A name may be the loopback's here and an address of the network's elsewhere: Debian's own /etc/hosts has
+    "127.0.1.1 NAME" for this host. Nobody else would reach us there, so we listen on all addresses then, and
+    the controller looks the name up. controller: HOST:PORT. Raises UsageError where the port is taken.
+    """
     try:
-        family, _, _, _, where = socket.getaddrinfo(box.address, box.port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(box.address, box.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return "0.0.0.0", f"tls://{box.address}:{box.port}"
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+        found = []
+    ours = examining.own_address(controller)  # that by which we reach it
+    near = bool(ours) and ip_address(ours).is_loopback
+    elsewhere = [one for one in found if near or not _only_here(box.address, str(one[4][0]))]
+    for family, _, _, _, where in elsewhere:
+        if _free(box, family, where):
+            return str(where[0]), None
+    family = elsewhere[0][0] if elsewhere else socket.AF_INET6 if ":" in ours else socket.AF_INET
+    anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
+    _free(box, family, (anywhere, box.port))
+    shown = f"[{box.address}]" if ":" in box.address else box.address
+    return anywhere, f"tls://{shown}:{box.port}"
+
+
+def _only_here(name: str, address: str) -> bool:
+    """Whether an address is this host's loopback, and the plan has not asked for just that."""
+    return name not in (address, "localhost") and ip_address(address.partition("%")[0]).is_loopback
+
+
+def _free(box: Box, family: int, where: Any) -> bool:
+    """Whether it can be listened on there; False where it is not this host's. Raises UsageError."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
-        except OSError as error:
-            if error.errno == 98:  # EADDRINUSE
-                raise UsageError(
-                    f"port {box.port} of {printable(box.address)} is taken: another worker runs there, or "
-                    "the plan gives this box another port"
-                ) from error
-            anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
-            return anywhere, f"tls://{box.address}:{box.port}"
-    return str(where[0]), None
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return False
+        raise UsageError(
+            f"port {box.port} of {printable(box.address)} is taken: another worker runs there, or "
+            "the plan gives this box another port"
+        ) from error
+    return True
 
 
 def main(argv: list[str]) -> int:
@@ -193,7 +221,11 @@ def _run(argv: list[str]) -> int:
     identity = _identity(asked.certs or certs.beside(asked.plan), box.name, wait=not asked.detach)
     if asked.detach:
         return _detached(
-            single, [word for word in argv if word.lstrip("-") != "detach"], f"{place}.worker.log", box
+            single,
+            [word for word in argv if word.lstrip("-") != "detach"],
+            f"{place}.worker.log",
+            box,
+            plan.controller,
         )
     if not single.take():
         raise UsageError(f"a worker of {printable(box.name)} runs already (pid {single.holder()})")
@@ -218,11 +250,11 @@ def _identity(directory: str, name: str, *, wait: bool) -> Identity:
             time.sleep(LATER)
 
 
-def _detached(single: Single, argv: list[str], path: str, box: Box) -> int:
+def _detached(single: Single, argv: list[str], path: str, box: Box, controller: str) -> int:
     """Start the same as a process of its own; returns once it runs. path: of its log. Raises UsageError."""
     pid = single.holder()
     if pid is None:
-        _listening(box)
+        listening(box, controller)
         log = open_written(path, None, append=True)
         try:
             process = subprocess.Popen(
