@@ -297,7 +297,8 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
         try:
             if not create:
                 raise FileExistsError
-            lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
+            # Who can read it can lock it.
+            lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
             if invoker is not None:
                 os.fchown(lock, *invoker)
         except FileExistsError:

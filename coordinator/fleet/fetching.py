@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,21 +75,31 @@ class Fetcher:
         """The directory is for this plan alone: runs of others have the same names. Raises UsageError."""
         shown, ours = printable(self.directory), self._lock.id
         try:
-            with contextlib.suppress(OSError):  # some file systems have no locks
-                fcntl.flock(self._place, fcntl.LOCK_EX)
-            theirs = plan_of(self.directory)
+            theirs = plan_of(self.directory) or self._claimed(f"{ours}\n".encode())
             if theirs not in ("", ours):
                 raise UsageError(
                     f"{shown} has the results of another plan ({printable(theirs)}): move it away, or leave "
                     "the results on the boxes (--no-fetch)"
                 )
-            if not theirs:
-                self._replace(OF_PLAN, f"{ours}\n".encode(), spare=0)
         except OSError as error:
             raise UsageError(f"cannot use {shown}: {error.strerror}") from error
+
+    def _claimed(self, claim: bytes) -> str:
+        """Make the file that says whose the directory is; the plan in it, which is another's where that was
+        quicker. Raises OSError.
+        """
+        fresh = f".{OF_PLAN}.{secrets.token_hex(6)}.part"
+        self._write(fresh, claim, spare=0)
+        try:
+            os.link(fresh, OF_PLAN, src_dir_fd=self._place, dst_dir_fd=self._place)
+        except FileExistsError:
+            if found := plan_of(self.directory):
+                return found
+            os.replace(fresh, OF_PLAN, src_dir_fd=self._place, dst_dir_fd=self._place)  # it was empty
         finally:
-            with contextlib.suppress(OSError):
-                fcntl.flock(self._place, fcntl.LOCK_UN)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(fresh, dir_fd=self._place)
+        return plan_of(self.directory)
 
     def close(self) -> None:
         os.close(self._place)
@@ -195,6 +205,11 @@ class Fetcher:
         fresh = f".{name}.part"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=self._place)
+        self._write(fresh, data, spare)
+        os.replace(fresh, name, src_dir_fd=self._place, dst_dir_fd=self._place)
+
+    def _write(self, fresh: str, data: bytes, spare: int) -> None:
+        """A new file of that name. Raises OSError, UsageError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o644, dir_fd=self._place)
         try:
@@ -202,7 +217,6 @@ class Fetcher:
             _append(descriptor, 0, data, spare)
         finally:
             os.close(descriptor)
-        os.replace(fresh, name, src_dir_fd=self._place, dst_dir_fd=self._place)
 
 
 def plan_of(directory: str) -> str:

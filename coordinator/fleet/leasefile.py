@@ -6,7 +6,6 @@ A box goes only by a lease given since its last boot, because its clock begins a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.commandline import wholefile
+from coordinator.files.exclusive import exclusive
 from coordinator.fleet import lockfile, rundirectory
 from lzr.errors import UsageError, printable
 from lzr.fleet import lease
@@ -96,12 +96,14 @@ def held(plan: str) -> Iterator[None]:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"cannot use {printable(folder)}: {error.strerror}") from error
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, place)
+        try:
+            stack.enter_context(exclusive(place))
+        except OSError as error:
+            raise UsageError(f"cannot use {printable(folder)}: {error.strerror}") from error
         yield
         os.fsync(place)
-    finally:
-        os.close(place)
 
 
 def renew(plan: str, lock: Lock, boxes: Iterable[str]) -> bool:

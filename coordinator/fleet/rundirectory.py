@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 from coordinator.endpoints.named import LONGEST_PATH
+from coordinator.files.exclusive import exclusive
 from coordinator.files.owned import enter
 from coordinator.fleet import lockfile, orderfile
 from lzr.errors import UsageError, printable
@@ -161,14 +162,14 @@ def keep(lock: Lock) -> Lock:
     where = f"{folder}/plan.lock.json"
     place = enter(folder, None, create=False, purpose=_PURPOSE, missing=f"{printable(folder)} is not there")
     try:
-        fcntl.flock(place, fcntl.LOCK_EX)  # for as long as a file takes to be read and written
-        there = lockfile.there(where)
-        if there is not None and there.id != lock.id:
-            raise UsageError(f"{printable(where)} is of another plan")
-        if there is not None and there.generation >= lock.generation:
-            return there
-        _put(place, "plan.lock", lock.to_json())
-        return lock
+        with exclusive(place):
+            there = lockfile.there(where)
+            if there is not None and there.id != lock.id:
+                raise UsageError(f"{printable(where)} is of another plan")
+            if there is not None and there.generation >= lock.generation:
+                return there
+            _put(place, "plan.lock", lock.to_json())
+            return lock
     except OSError as error:
         raise UsageError(f"cannot write {printable(where)}: {error.strerror}") from error
     finally:
@@ -179,8 +180,8 @@ def put(folder: str, stem: str, data: bytes) -> None:
     """Put `<stem>.json` into the directory of a plan: whole, or not at all. Raises UsageError."""
     place = enter(folder, None, create=False, purpose=_PURPOSE, missing=f"{printable(folder)} is not there")
     try:
-        fcntl.flock(place, fcntl.LOCK_EX)
-        _put(place, stem, data)
+        with exclusive(place):
+            _put(place, stem, data)
     except OSError as error:
         raise UsageError(f"cannot write {printable(folder)}/{stem}.json: {error.strerror}") from error
     finally:
@@ -208,7 +209,7 @@ def take(found: RunDirectory) -> int | None:
     shown = printable(found.checkpoint)
     place = enter(found.checkpoint, None, create=False, purpose=_PURPOSE, missing=f"{shown} is not there")
     try:
-        descriptor = os.open("lock", flags, 0o644, dir_fd=place)
+        descriptor = os.open("lock", flags, 0o600, dir_fd=place)  # who can read it can lock it
     except OSError as error:
         raise UsageError(f"cannot use {shown}: {error.strerror}") from error
     finally:

@@ -1,0 +1,90 @@
+"""One process at a time, and nobody else can keep it out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from coordinator.checkpoint.checkpoint import open_checkpoint
+from coordinator.files.exclusive import NAME, exclusive
+from coordinator.fleet import leasefile, rundirectory
+from lzr.errors import UsageError
+from lzr.options.parse import parse
+from tests import madefleet
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_one_at_a_time(place: int) -> None:
+    inside: list[int] = []
+
+    def enter(number: int) -> None:
+        for _ in range(30):
+            with exclusive(place):
+                inside.append(number)
+                time.sleep(0.0001)
+                assert inside == [number]
+                inside.remove(number)
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(enter, range(6)))
+
+
+def test_nobody_else_can_open_it(place: int, tmp_path: Path) -> None:
+    with exclusive(place):
+        assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o644])
+def test_one_that_others_can_open_is_not_trusted(place: int, tmp_path: Path, mode: int) -> None:
+    (tmp_path / NAME).touch()
+    (tmp_path / NAME).chmod(mode)
+    with pytest.raises(UsageError, match="is not ours alone"), exclusive(place):
+        pass
+
+
+def test_a_link_is_not_followed(place: int, tmp_path: Path) -> None:
+    (tmp_path / NAME).symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"), exclusive(place):
+        pass
+    assert not (tmp_path / "other").exists()
+
+
+def test_whoever_locks_the_directories_of_a_plan_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Any user who may read them can: no lease would be renewed, and scans would end."""
+    lock = madefleet.lock(madefleet.PLAN.replace("seed = 7", f'seed = 7\ndirectory = "{tmp_path}/state"'))
+    here = rundirectory.make_plan(lock)
+    strangers = [os.open(path, os.O_RDONLY) for path in (tmp_path, here)]
+    for stranger in strangers:
+        fcntl.flock(stranger, fcntl.LOCK_EX)
+
+    def work() -> None:
+        with leasefile.held(str(tmp_path / "plan.toml")):
+            pass
+        rundirectory.keep(lock)
+        rundirectory.put(here, "lease", b"{}")
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(work)
+        try:
+            done.result(20)
+        finally:
+            for stranger in strangers:
+                os.close(stranger)
+
+
+def test_nobody_else_can_lock_a_checkpoint(tmp_path: Path) -> None:
+    with open_checkpoint(parse(["-sendSYNs", "--checkpoint", str(tmp_path / "kept")])):
+        assert stat.S_IMODE((tmp_path / "kept" / "lock").stat().st_mode) == 0o600
