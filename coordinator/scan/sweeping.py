@@ -57,8 +57,11 @@ A judgement: 256 rows cost as much as a turn."""
 _OVERDUE = 0.25
 """Seconds between two looks at stretches whose time is over: as often as workers say that they have looked,
 and that wakes us."""
-_REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
-    f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
+_REASONS = {
+    "no_syn_ack": Verdict.NOTHING,
+    "refused": Verdict.REFUSED,
+    "not_asked": Verdict.FIREWALL,
+    **{f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)},
 }
 _UNANSWERED = tuple(_REASONS.values())
 """Verdicts of pairs that have no flow and are counted when their time is over."""

@@ -25,6 +25,9 @@ _PORT, _OWN_PORT = 2, 3  # salts
 MOST = 1 << 16
 """Most hosts remembered, some 150 bytes each; beyond that the one probed first is forgotten and may be probed
 again. A judgement: on the Internet most hosts have one scanned port."""
+_MARKS = 1 << 20
+"""Places at which firewalls are marked (one MB): of a batch hardly any other hosts are looked up."""
+_ODD, _LOW = np.uint64(0x9E3779B97F4A7C15), (1 << 64) - 1
 
 
 class AskedHosts:
@@ -32,9 +35,12 @@ class AskedHosts:
     `peer_lo`, the halves of the host's address.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self, most: int = MOST, needed: int = 1) -> None:
+        """needed: probes that must be answered with SYN-ACK for a host to be a firewall."""
+        self._most, self._needed = most, needed
         self._hits: dict[int, int] = {}  # by address: probes that were answered with SYN-ACK
+        self._marks = np.empty(0, bool)  # places of firewalls, forgotten ones perhaps among them
+        self._marked = 0
 
     def __len__(self) -> int:
         """How many are remembered."""
@@ -53,21 +59,55 @@ class AskedHosts:
 
     def count(self, rows: Rows) -> None:
         """Count one answered probe for each of these hosts; hosts that were forgotten are left out."""
+        found = []
         for host in _addresses(rows):
             if host in self._hits:
                 self._hits[host] += 1
+                if self._hits[host] == self._needed:
+                    found.append(host)
+        self._mark(found)
 
     def adopt(self, rows: Rows, hits: NDArray[np.uint8]) -> None:
         """Remember hosts that another table has asked, and how many probes each has answered, (n,)."""
         self.note(rows)
+        found = []
         for host, count in zip(_addresses(rows), hits.tolist(), strict=True):
             if host in self._hits:
                 self._hits[host] = max(self._hits[host], count)
+                if self._hits[host] >= self._needed:
+                    found.append(host)
+        self._mark(found)
 
     def hits(self, rows: Rows) -> NDArray[np.int64]:
         """(n,) int64: how many probes each of these hosts has answered."""
         known = self._hits
         return np.fromiter((known.get(host, 0) for host in _addresses(rows)), np.int64, len(rows))
+
+    def firewalls(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) bool: which of these hosts are known to be ACKing firewalls. Fast where few are."""
+        if not len(self._marks):
+            return np.zeros(len(rows), bool)
+        found = self._marks[_places(rows["peer_hi"], rows["peer_lo"])]
+        at = np.flatnonzero(found)
+        if len(at):
+            found[at] = self.hits(pick(rows, at)) >= self._needed
+        return found
+
+    def _mark(self, hosts: list[int]) -> None:
+        if not hosts:
+            return
+        self._marked += len(hosts)
+        if not len(self._marks) or self._marked > 2 * self._most:
+            self._marks = np.zeros(_MARKS, bool)
+            hosts = [host for host, count in self._hits.items() if count >= self._needed]
+            self._marked = len(hosts)
+        halves = np.array([(host >> 64, host & _LOW) for host in hosts], np.uint64)
+        self._marks[_places(halves[:, 0], halves[:, 1])] = True
+
+
+def _places(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    mixed: NDArray[np.uint64] = (((high * _ODD) ^ low) * _ODD) >> np.uint64(44)
+    return mixed
 
 
 def _addresses(rows: Rows) -> list[int]:
@@ -82,7 +122,7 @@ class FirewallProbes:
         config = store.config
         self._store, self._timers, self._output = store, timers, output
         self.wanted = config.haf > 0 and not config.force_all_handshakes
-        self._hosts = AskedHosts()
+        self._hosts = AskedHosts(needed=config.hits_needed)
         self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
         self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
         self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for
@@ -165,6 +205,12 @@ class FirewallProbes:
         if len(others):
             found[others] = self._hosts.hits(pick(self._store.rows, slots[others])) >= needed
         return found
+
+    def known(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) bool: whether each row's host is known to be an ACKing firewall. Rows with `peer_hi` and
+        `peer_lo`.
+        """
+        return self._hosts.firewalls(rows)
 
     def drop(self, slots: Slots) -> None:
         """Free the rows of these probes: they were answered, or their time is up."""

@@ -208,8 +208,22 @@ class FlowTable:
         if closed:
             connections.finish(slots[kinds == _CLOSED], connections.refused, now)
         if ready:
-            connections.send_first(slots if ready == len(slots) else slots[kinds == _READY], now)
+            begun = slots if ready == len(slots) else slots[kinds == _READY]
+            if len(begun := self._without_firewalls(begun, now)):
+                connections.send_first(begun, now)
         self.store.end_of_call()
+
+    def _without_firewalls(self, slots: Slots, now: int) -> Slots:
+        """In a sweep, end flows to hosts that are known to be ACKing firewalls, before anything is asked of
+        them; returns the slots of the others.
+        """
+        if self.hear is None or not self.firewall_probes.wanted:
+            return slots
+        known = self.firewall_probes.known(pick(self.rows, slots))
+        if not known.any():
+            return slots
+        self.connections.finish(slots[known], Reason.FIREWALL, now)
+        return np.asarray(slots[~known], np.int32)
 
     def receive(self, segments: Rows, buffer: Any, now: int) -> None:
         """Act on SEGMENT rows, in order; their payloads are in `buffer` (bytes-like) until this returns."""

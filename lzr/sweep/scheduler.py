@@ -48,20 +48,23 @@ SETTLED = 1.0
 
 class Verdict:
     """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it. BLOCKED: it may not be contacted any more. From UNREACHABLE on: what an ICMP error said
-    (`lzr.packet.icmp.KINDS`).
+    ours can reach it. BLOCKED: it may not be contacted any more. FIREWALL: it is not asked (again), since its
+    host is an ACKing firewall. From UNREACHABLE on: what an ICMP error said (`lzr.packet.icmp.KINDS`).
     """
 
-    NOTHING, ANSWERED, REFUSED, NO_WAY, BLOCKED, BEFORE, UNREACHABLE = range(7)
+    NOTHING, ANSWERED, REFUSED, NO_WAY, BLOCKED, BEFORE, FIREWALL, UNREACHABLE = range(8)
     COUNT = UNREACHABLE + len(KINDS)
-    TOLD = (ANSWERED, REFUSED, NO_WAY, BLOCKED, *range(UNREACHABLE, COUNT))
+    TOLD = (ANSWERED, REFUSED, NO_WAY, BLOCKED, *range(UNREACHABLE, COUNT), FIREWALL)
     """Those that a worker reports, the stronger first: a host's own answer counts for more than a router's
     error."""
 
 
 _SPOKEN = np.isin(
     np.arange(Verdict.COUNT),
-    (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY, Verdict.BLOCKED, Verdict.BEFORE),
+    (
+        *(Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY),
+        *(Verdict.BLOCKED, Verdict.BEFORE, Verdict.FIREWALL),
+    ),
 )
 """Verdicts that nothing can improve on; an ICMP error may still be followed by the host's own answer."""
 
@@ -311,7 +314,7 @@ class Scheduler:
             if verdict == Verdict.ANSWERED:
                 better |= known == Verdict.REFUSED
             if verdict in (Verdict.ANSWERED, Verdict.REFUSED):
-                better |= known >= Verdict.UNREACHABLE
+                better |= known >= Verdict.FIREWALL
             self._verdicts[at[better]] = verdict
             news[chosen[first[better]]] = True
         self.repeats += int(np.count_nonzero(inside & ~news))

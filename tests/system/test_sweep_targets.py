@@ -143,3 +143,34 @@ def test_several_ports_and_a_limit(arena: Range) -> None:
     assert {line for line in listed if line.endswith(f":{PORT}")} == {
         f"{record['saddr']}:{record['sport']}" for record in records
     }
+
+
+def test_of_an_acking_firewall_the_ports_that_are_left_are_not_asked(arena: Range) -> None:
+    """Not one more SYN once it is known, and each port has its fate; others are asked on every port."""
+    meta, ports = arena.lab.directory / "meta", 8192
+    arena.respond(first="10.64.0.0", count=2, port=PORT, source=SCANNER, classes="as")
+    words = ("-p", f"{PORT},10001-{9999 + ports}", "10.64.0.0/31", *QUICK, "-haf", "3", "-r", "3000")
+    with capture(arena.far) as seen:
+        done = lzr(arena, *words, "-m", str(meta), "-f", "-")
+    assert done.returncode == 0, done.stderr
+    sent: dict[str, list[str]] = {"10.64.0.0": [], "10.64.0.1": []}
+    for segment in seen.stop():
+        if segment.source == SCANNER and (segment.dport == PORT or 10001 <= segment.dport < 10000 + ports):
+            sent[segment.target].append(segment.letters)
+    records, _ = parse(done.stdout)
+    firewalled = [record for record in records if record.get("ackingFirewall")]
+    assert {record["saddr"] for record in firewalled} == {"10.64.0.0"}
+    counts = {name: count for name, count in json.loads(meta.read_text())["reasons"].items() if count}
+    assert counts == {
+        "data": 1,
+        "refused": ports - 1,
+        "acking_firewall": len(firewalled),
+        "not_asked": ports - len(firewalled),
+    }
+    syns = sent["10.64.0.0"].count("S")
+    assert len(firewalled) == syns < ports // 2
+    assert sent["10.64.0.0"].count(".") < syns  # and fewer handshakes than SYNs that were on their way
+    assert sent["10.64.0.1"].count("S") == ports
+    said = " ".join(done.stderr.split())
+    assert f"inputs: {2 * ports} read = {2 * ports} recorded (agree)" in said
+    assert f"not asked: ACKing firewall {ports - syns:,} " in said

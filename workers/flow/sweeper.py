@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,8 @@ class Sweeper:
         )
         self.policy: Blocklist | None = None
         """Who may be asked, where somebody was blocked since the sweep began."""
+        self.firewalls: Callable[[Rows], NDArray[np.bool_]] | None = None
+        """Which rows are to ACKing firewalls, so that they are not sent; None where all are sent."""
         self.repeats = 0
         self.forged = 0
         """ICMP errors that quote no SYN of ours."""
@@ -130,7 +133,15 @@ class Sweeper:
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 
     def _permitted(self, rows: Rows) -> Rows:
-        """The FRAME rows to hosts that may be contacted; the coordinator is told of the others."""
+        """The FRAME rows to hosts that may be contacted and are worth it; the coordinator is told of the
+        others.
+        """
+        if self.firewalls is not None:
+            known = self.firewalls(rows)
+            if known.any():
+                behind = _targets(pick(rows, known))
+                self._tell(behind, np.full(len(behind), Verdict.FIREWALL, np.uint8))
+                rows = pick(rows, ~known)
         if self.policy is None:
             return rows
         allowed = self.policy.allowed(rows["peer_hi"], rows["peer_lo"])

@@ -26,7 +26,7 @@ def seen(seconds: int = 20, **changes: object) -> Snapshot:
 
 def test_every_reason_that_makes_a_record_has_a_word() -> None:
     words = {*status.OUTCOME_WORDS, *status.RARE_OUTCOMES}
-    swept = {"refused", *(f"unreachable_{kind}" for kind in KINDS)}  # a sweep's: no record
+    swept = {"refused", "not_asked", *(f"unreachable_{kind}" for kind in KINDS)}  # a sweep's: no record
     assert set(Reason.NAMES) - {"duplicate", "blocked"} == words - swept
 
 

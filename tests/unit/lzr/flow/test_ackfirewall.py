@@ -320,3 +320,20 @@ def test_what_is_known_of_a_host_moves_with_its_flows() -> None:
     assert [ended["firewall"] for ended in play.ended()] == [1, 1]
     play.sent()
     play.over()
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_in_a_sweep_a_known_firewall_is_asked_nothing_more(swept: bool) -> None:
+    """Its SYN-ACK is recorded and its connection closed; who is asked port by port is asked each."""
+    play = Play(HELLO, haf=1)
+    if swept:
+        play.table.hear = lambda segments: 0
+    silent_flow(play, 80, 0)
+    play << Sent.syn(1)
+    play >> Got(**SYN_ACK, conn=1)
+    play >> Line(port=81, own_port=40081)
+    if swept:
+        play << Sent("RA", conn=2) << Ended("acking_firewall", firewall=1, peer_port=81)
+    else:
+        play << Sent("A", data=HELLO, conn=2)
+    assert play.table.in_flight == (1 if swept else 2)

@@ -55,3 +55,26 @@ def test_what_another_table_has_found_out() -> None:
     asked.adopt(hosts(1, 2), np.array([1, 3], np.uint8))
     assert asked.hits(hosts(1, 2)).tolist() == [2, 3]
     assert not asked.note(hosts(2)).any()
+
+
+def test_who_has_answered_enough_is_a_firewall_until_it_is_forgotten() -> None:
+    asked = AskedHosts(most=2, needed=2)
+    assert not asked.firewalls(hosts(1, 2)).any()
+    asked.note(hosts(1, 2))
+    asked.count(hosts(1, 2))
+    assert not asked.firewalls(hosts(1, 2)).any()
+    asked.count(hosts(1))
+    assert asked.firewalls(hosts(2, 1, 3, 1)).tolist() == [False, True, False, True]
+    asked.note(hosts(3))  # the first is forgotten
+    assert not asked.firewalls(hosts(1, 2, 3)).any()
+    asked.adopt(hosts(3), np.array([2], np.uint8))
+    assert asked.firewalls(hosts(1, 2, 3)).tolist() == [False, False, True]
+
+
+def test_however_many_firewalls_there_are_the_latest_are_known() -> None:
+    asked = AskedHosts(most=10)
+    for number in range(100):
+        asked.note(hosts(number))
+        asked.count(hosts(number))
+    assert np.flatnonzero(asked.firewalls(hosts(*range(100)))).tolist() == list(range(90, 100))
+    assert np.count_nonzero(asked._marks) <= 20

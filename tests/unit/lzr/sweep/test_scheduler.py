@@ -333,3 +333,16 @@ def test_while_a_stretch_is_asked_again_for_one_loss_another_counts_once() -> No
     scheduler.sent(number, "a", 0.2)
     assert scheduler.dropped(0.2) == (0, 0)  # it waits to be assigned again
     assert given(scheduler, "a", 0.3)[0] == number
+
+
+def test_who_is_not_asked_has_its_fate_and_may_still_answer() -> None:
+    """A host behind an ACKing firewall was perhaps sent a SYN before that was known."""
+    scheduler = Scheduler(4, cooldown=COOLDOWN, probes=2)
+    number, *_ = given(scheduler, "flow-0.1", 0.0)
+    assert hear(scheduler, Verdict.FIREWALL, 0, 1, 2) == [0, 1, 2]
+    assert hear(scheduler, ANSWERED, 0) == [0]
+    assert hear(scheduler, Verdict.FIREWALL, 0) == []
+    scheduler.sent(number, "flow-0.1", 0.1)
+    assert given(scheduler, "flow-0.1", 2.0)[2] == [3]
+    scheduler.sent(number, "flow-0.1", 2.0)
+    assert closed(scheduler, 2.0 + COOLDOWN) == [[ANSWERED, Verdict.FIREWALL, Verdict.FIREWALL, 0]]

@@ -10,6 +10,7 @@ from lzr.ipc import messages
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import TARGET
+from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import ranges_of
 from workers.flow.sweeper import _MAKE, Sweeper
@@ -100,3 +101,18 @@ def test_many_answers_are_reported_sooner_than_few(sweeper: Sweeper) -> None:
         assert sweeper.reports(SECOND, left=True)
         assert not sweeper.telling(SECOND + least * SECOND // 1000)
         assert sweeper.telling(SECOND + most * SECOND // 1000)
+
+
+def test_known_firewalls_get_no_syn_and_are_told_of(sweeper: Sweeper) -> None:
+    everywhere = ways.everywhere()
+    everywhere.ways["source_hi"], everywhere.ways["source_lo"] = 0, 0xFFFF_C000_0201
+    sweeper.firewalls = lambda rows: rows["peer_lo"] % 4 == 0
+    sweeper.put(stretch(1, 1000))
+    asked = sweeper.ask(1000, everywhere, 0)
+    [report] = sweeper.reports(0, left=True)
+    assert report.sent == [1]
+    assert set(report.verdicts.tolist()) == {Verdict.FIREWALL}
+    assert len(asked) + len(report.rows) == 1000
+    assert (asked["peer_lo"] % 4 != 0).all()
+    assert (report.rows["peer_lo"] % 4 == 0).all()
+    assert sweeper.awaited._slices[-1].asked == len(asked)
