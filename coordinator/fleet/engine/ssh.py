@@ -17,6 +17,7 @@ from functools import partial
 
 from coordinator.commandline import running
 from coordinator.fleet import certs, lockfile
+from coordinator.fleet.engine import remote
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
 from lzr.fleet.lock import Lock
@@ -112,15 +113,15 @@ def _there(box: Box, asked: argparse.Namespace, command: str, stdin: bytes) -> s
     """The last line that a command on a box prints. Raises UsageError with its last complaint."""
     words = [*shlex.split(asked.ssh), "--", box.address, command]
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, timeout=PATIENCE, check=False)
+        status, out, wrong = remote.run(words, stdin, PATIENCE)
     except subprocess.TimeoutExpired:
         raise UsageError(f"ssh to {box.address} has not ended within {PATIENCE:.0f} s") from None
     except OSError as error:
         raise UsageError(f"{words[0]} cannot be run: {error.strerror}") from error
-    lines = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace").splitlines()
+    lines = (wrong if status else out).decode("utf-8", "replace").splitlines()
     last = next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
-    if done.returncode:
-        raise UsageError(last or f"the command on it ended with status {done.returncode}")
+    if status:
+        raise UsageError(last or f"the command on it ended with status {status}")
     return last
 
 
