@@ -93,7 +93,7 @@ class MemoryProfile:
             tracemalloc.stop()
 
 
-class Clock(Protocol):
+class TimeModule(Protocol):
     """What is asked of the module `time`."""
 
     def pthread_getcpuclockid(self, thread_id: int, /) -> int: ...
@@ -115,7 +115,7 @@ class Profiling(threading.Thread):
         *,
         cpu: bool,
         memory: bool,
-        clock: Clock,
+        clock: TimeModule,
         write: Callable[[int, bytes], object],
     ) -> None:
         super().__init__(daemon=True)
@@ -150,7 +150,7 @@ class Profiling(threading.Thread):
             raise trouble
 
 
-def _of_main_thread(title: str, clock: Clock) -> CpuProfile:
+def _of_main_thread(title: str, clock: TimeModule) -> CpuProfile:
     thread = threading.main_thread().ident or 0
     used = clock.pthread_getcpuclockid(thread)
     return CpuProfile(

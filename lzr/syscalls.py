@@ -36,7 +36,7 @@ class Only:
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class NoneOf:
     """A call is allowed if this argument, an int, is none of these values."""
 
     argument: int
@@ -48,7 +48,7 @@ _NO_CODE = Only(2, (0,), 0x4)  # PROT_EXEC
 # the host keeps for others. A file's may be shared: the rings.
 _OWN_MEMORY = Only(3, (0x00, 0x01, 0x20), 0x40021)
 
-Limits = tuple[Only | Not, ...]
+Limits = tuple[Only | NoneOf, ...]
 
 ALLOWED: dict[str, Limits] = {
     # descriptors that are open
@@ -128,7 +128,7 @@ def sending(routed: Sequence[int]) -> dict[str, Limits]:
     found: dict[str, Limits] = {"sendto": (Only(5, (0, 20)),)}
     if routed:
         found["sendmsg"] = (Only(0, tuple(routed)),)
-        found["close"] = (Not(0, tuple(routed)),)
+        found["close"] = (NoneOf(0, tuple(routed)),)
     return found
 
 
@@ -157,11 +157,11 @@ def program(machine: str, more: dict[str, Limits] | None = None) -> bytes | None
     return b"".join(code)
 
 
-def _check(only: Only | Not) -> list[bytes]:
+def _check(only: Only | NoneOf) -> list[bytes]:
     """Go on behind these instructions if the argument fits, else refuse."""
     code: list[bytes] = []
     at = _ARGUMENTS + 8 * only.argument
-    if isinstance(only, Not):
+    if isinstance(only, NoneOf):
         count = len(only.values)
         jumps = [_jump(value, count - index, 0) for index, value in enumerate(only.values)]
         skip = struct.pack("=HBBI", JUMP, 0, 0, 1)

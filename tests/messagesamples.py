@@ -68,7 +68,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fault("cannot write results: disk full", gone=False),
     messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}, 1),
     messages.CollectStats(False, *range(7)),
-    messages.Refused("Outcomes: 3 bytes are no rows", "", 7),
+    messages.RefusedMessage("Outcomes: 3 bytes are no rows", "", 7),
 )
 
 WRONG: tuple[Any, ...] = (

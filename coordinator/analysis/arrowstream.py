@@ -25,7 +25,7 @@ class Values(NamedTuple):
     nulls: int
 
 
-class Batch(NamedTuple):
+class ColumnBatch(NamedTuple):
     """So many rows, and a `Values` for each column."""
 
     rows: int
@@ -141,13 +141,13 @@ def _address(buffer: Buffer) -> int | None:
     return int(buffer.ctypes.data)
 
 
-class Stream:
+class ArrowStream:
     """Batches as DuckDB reads them: ``connection.register(name, Stream(...))``, once.
 
     columns: (name, Arrow format) of each. trouble: what the batches raised; DuckDB can only call it an error.
     """
 
-    def __init__(self, columns: Sequence[tuple[str, str]], batches: Iterator[Batch]) -> None:
+    def __init__(self, columns: Sequence[tuple[str, str]], batches: Iterator[ColumnBatch]) -> None:
         self.trouble: BaseException | None = None
         self._columns, self._batches = columns, batches
         self._said = c.create_string_buffer(b"the records could not be read")

@@ -223,7 +223,7 @@ class Decoder:
         self._rows = forms[form]
         self._json = form == "json"
 
-    def batches(self, chunk: bytes) -> Iterator[arrow.Batch]:
+    def batches(self, chunk: bytes) -> Iterator[arrow.ColumnBatch]:
         """The records of whole lines, in their order."""
         # Within a text of JSON it is escaped. One byte is looked for ten times as fast as two.
         if self._json and b"\r" in chunk and b"\r\n" in chunk:
@@ -232,7 +232,7 @@ class Decoder:
             if batch is not None:
                 yield batch
 
-    def pieces(self, chunk: bytes) -> Iterator[tuple[bytes, arrow.Batch | None, bool]]:
+    def pieces(self, chunk: bytes) -> Iterator[tuple[bytes, arrow.ColumnBatch | None, bool]]:
         """Some lines, the records in them, and whether each of the lines is one, just as we write it."""
         at, lines = 0, 1
         while at < len(chunk):
@@ -242,7 +242,7 @@ class Decoder:
                     self.counts.records += rows
                     self.counts.lines += rows
                     columns = [arrow.Values(buffers, nulls) for nulls, *buffers in made]
-                    yield chunk[at:end], arrow.Batch(rows, columns), True
+                    yield chunk[at:end], arrow.ColumnBatch(rows, columns), True
                     at, lines = end, 1 if rows >= lines else lines
                 if at == len(chunk):
                     return
@@ -258,7 +258,7 @@ class Decoder:
             yield piece, self.batch(piece), False
             at, lines = at + len(piece), min(lines * 2, 4096)
 
-    def batch(self, chunk: bytes) -> arrow.Batch | None:
+    def batch(self, chunk: bytes) -> arrow.ColumnBatch | None:
         """The records of whole lines; None where there are none."""
         before = self.counts.lines
         rows = self._rows(chunk, self.counts)
@@ -268,7 +268,7 @@ class Decoder:
             made = columns_of(columns, bad, self._json)
             if not bad:
                 self.counts.records += len(rows)
-                return arrow.Batch(len(rows), made)
+                return arrow.ColumnBatch(len(rows), made)
             for at, why in sorted(bad.items()):
                 self.counts.wrong(str(rows[at][_SADDR]).encode("utf-8", "replace"), why, before + at + 1)
             rows = [row for at, row in enumerate(rows) if at not in bad]

@@ -31,7 +31,7 @@ assert NAMES[_FIRST:] == _OURS
 
 
 @dataclass
-class Counts:
+class EnrichedCounts:
     """Records, and of how many a system and a country are known."""
 
     records: int = 0
@@ -44,9 +44,9 @@ class Enricher:
 
     def __init__(self, places: Places, products: Products | None = None) -> None:
         self.places, self.products = places, products
-        self.counts = Counts()
+        self.counts = EnrichedCounts()
 
-    def numbers(self, batch: arrow.Batch) -> NDArray[np.int64]:
+    def numbers(self, batch: arrow.ColumnBatch) -> NDArray[np.int64]:
         """For each record the number of what is known of its address, in ``places.facts``."""
         of = batch.columns[_KEY].buffers[1]
         joined = of if isinstance(of, bytes) else np.ascontiguousarray(of).tobytes()
@@ -59,18 +59,18 @@ class Enricher:
             self.counts.country += count * (facts.country is not None)
         return found
 
-    def facts(self, batch: arrow.Batch) -> list[AddressFacts]:
+    def facts(self, batch: arrow.ColumnBatch) -> list[AddressFacts]:
         """What is known of the address of each record."""
         known = self.places.facts
         return [known[number] for number in self.numbers(batch).tolist()]
 
-    def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
+    def batches(self, batches: Iterator[arrow.ColumnBatch]) -> Iterator[arrow.ColumnBatch]:
         """The batches of a stream of records, each with its columns filled."""
         for batch in batches:
             if self.products is not None:
                 batch, _ = self.products.fill(batch)  # noqa: PLW2901
             if self.places:
-                yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.facts(batch))])
+                yield arrow.ColumnBatch(batch.rows, [*batch.columns[:_FIRST], *columns(self.facts(batch))])
             else:
                 yield batch
 
@@ -110,13 +110,15 @@ class Enricher:
         while rows := cursor.fetchmany(50_000):
             unique = [row[0] for row in rows if len(row[0]) == 16]
             numbers = self.places.find(b"".join(unique)).astype(np.uint32)
-            batch = arrow.Batch(len(unique), [arrow.fixed(unique, 16), arrow.Values((None, numbers), 0)])
+            batch = arrow.ColumnBatch(
+                len(unique), [arrow.fixed(unique, 16), arrow.Values((None, numbers), 0)]
+            )
             transfer(connection, [batch], "lzr_places", shape)
         types = "number UINTEGER, asn UINTEGER, as_name VARCHAR, country VARCHAR"
         connection.execute(f"CREATE TABLE lzr_facts ({types})").fetchall()
         known = self.places.facts
         shape = [("number", "I"), *((column.name, column.arrow) for column in ENRICHED)]
-        batch = arrow.Batch(len(known), [arrow.numbers(range(len(known)), np.uint32), *columns(known)])
+        batch = arrow.ColumnBatch(len(known), [arrow.numbers(range(len(known)), np.uint32), *columns(known)])
         transfer(connection, [batch], "lzr_facts", shape)
         kept = ", ".join(f'r."{name}"' for name in NAMES[:_FIRST])
         ours = ", ".join(f't."{name}"' for name in _OURS)
@@ -135,7 +137,7 @@ def columns(found: list[AddressFacts]) -> list[arrow.Values]:
     ]
 
 
-def _fresh(batch: arrow.Batch) -> bool:
+def _fresh(batch: arrow.ColumnBatch) -> bool:
     """Whether no record says anything yet that we will say."""
     return all(values.nulls == batch.rows for values in batch.columns[_FIRST:])
 

@@ -30,7 +30,7 @@ _LOOK = 0.2  # seconds between two looks at the file
 _QUIET = 1.0  # seconds without a new byte after which it is asked whether the scan has ended
 
 
-class Parts:
+class NumberedParts:
     """``scan.parquet`` -> ``scan-00000.parquet``, ``scan-00001.parquet`` and so on."""
 
     def __init__(self, path: str, form: str, view: str, *, overwrite: bool) -> None:
@@ -70,7 +70,7 @@ class Follower:
     """Reads a growing file. say: told in sentences what happens. Raises UsageError."""
 
     def __init__(
-        self, path: str, parts: Parts, *, rows: int, seconds: float, say: Callable[[str], None]
+        self, path: str, parts: NumberedParts, *, rows: int, seconds: float, say: Callable[[str], None]
     ) -> None:
         """rows, seconds: a part is made when it holds so many records, or its first is so old."""
         self._path, self._parts, self._say = path, parts, say

@@ -34,7 +34,7 @@ class Products:
             return ()
         return (found.application, found.product, found.version, *found.details)
 
-    def fill(self, batch: arrow.Batch) -> tuple[arrow.Batch, list[tuple[str | None, ...]]]:
+    def fill(self, batch: arrow.ColumnBatch) -> tuple[arrow.ColumnBatch, list[tuple[str | None, ...]]]:
         """The batch with these columns filled, and for each record what was filled in, by FILLED."""
         labels, replies = strings(batch, _LABEL), values(batch, _DATA)
         before = [strings(batch, at) for at in _AT]
@@ -49,10 +49,10 @@ class Products:
             new = [new[number] if new else None for new in added]
             if any(new):
                 columns[at] = arrow.texts([a or b for a, b in zip(old, new, strict=True)])
-        return arrow.Batch(batch.rows, columns), added
+        return arrow.ColumnBatch(batch.rows, columns), added
 
 
-def values(batch: arrow.Batch, at: int) -> list[bytes | None]:
+def values(batch: arrow.ColumnBatch, at: int) -> list[bytes | None]:
     """The bytes in a column of text or bytes."""
     bits, offsets, joined = batch.columns[at].buffers
     ends = np.frombuffer(offsets, np.int32).tolist()  # type: ignore[arg-type]
@@ -64,6 +64,6 @@ def values(batch: arrow.Batch, at: int) -> list[bytes | None]:
     return found
 
 
-def strings(batch: arrow.Batch, at: int) -> list[str | None]:
+def strings(batch: arrow.ColumnBatch, at: int) -> list[str | None]:
     """The texts in a column of a batch; None where there is none."""
     return [None if value is None else value.decode() for value in values(batch, at)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis.reading import Reading, Records
 from coordinator.analysis.source import Progress
-from lzr.analysis.order import IDENTIFIED, UNKNOWN, Services
+from lzr.analysis.order import IDENTIFIED, UNKNOWN, ServiceOutcomes
 from lzr.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Learnt:
     itself where there are few hosts; inside: (n,) those of the network that
     was asked for, None for all; handshakes: the names of the columns; left_out: ports that are none."""
 
-    services: Services
+    services: ServiceOutcomes
     hosts: NDArray[np.uint64]
     inside: NDArray[np.bool_] | None
     handshakes: tuple[str, ...]
@@ -118,7 +118,7 @@ def services(
     inside = None if network is None else np.asarray(found["inside"], bool)
     if inside is not None and not inside.any():
         raise UsageError(f"--network {printable(str(network))}: no service of the scan is in it")
-    made = Services.of(np.asarray(found["sport"], np.uint16), outcomes)
+    made = ServiceOutcomes.of(np.asarray(found["sport"], np.uint16), outcomes)
     hosts = np.asarray(found["host"], np.uint64)
     if len(np.unique(hosts if inside is None else hosts[inside])) < _FEW:
         hosts = np.asarray(found["one"], np.uint64)

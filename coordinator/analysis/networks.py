@@ -29,7 +29,7 @@ _TEXT = 200
 """Characters of a name."""
 
 
-class Networks:
+class NetworkFile:
     """One file. facts: what is known, by number; `find` gives the number for each address."""
 
     def __init__(self, path: str) -> None:
@@ -49,7 +49,7 @@ class Networks:
         return found
 
 
-class Table(Networks):
+class RangeTable(NetworkFile):
     """A table of ranges, compressed or not."""
 
     def __init__(self, path: str) -> None:
@@ -139,7 +139,7 @@ def _country(text: object) -> str | None:
     return None
 
 
-class Database(Networks):
+class Database(NetworkFile):
     """A MaxMind DB: GeoLite2, GeoIP2, DB-IP, IPinfo and others that name these things likewise."""
 
     def __init__(self, path: str) -> None:
@@ -209,8 +209,8 @@ class Places:
 
     def __init__(self, tables: Iterable[str], databases: Iterable[str]) -> None:
         """Systems are asked of `tables` first, countries of `databases`. Raises UsageError."""
-        self._tables: list[Networks] = [Table(path) for path in tables]
-        self._databases: list[Networks] = [Database(path) for path in databases]
+        self._tables: list[NetworkFile] = [RangeTable(path) for path in tables]
+        self._databases: list[NetworkFile] = [Database(path) for path in databases]
         self._together: dict[tuple[int, ...], int] = {}
         self.facts: list[AddressFacts] = [UNKNOWN]
 

@@ -49,14 +49,14 @@ class OtherParquet:
         chosen = ", ".join(_expression(column, types[column.name]) for column in self._there)
         self._query = f"SELECT {chosen} FROM read_parquet('{place}')"
 
-    def batches(self) -> Iterator[arrow.Batch]:
+    def batches(self) -> Iterator[arrow.ColumnBatch]:
         cursor = self._connection.cursor()
         cursor.execute(self._query)
         while rows := cursor.fetchmany(_BATCH):
             if (batch := self._batch(rows)) is not None:
                 yield batch
 
-    def _batch(self, rows: list[tuple[Any, ...]]) -> arrow.Batch | None:
+    def _batch(self, rows: list[tuple[Any, ...]]) -> arrow.ColumnBatch | None:
         before = self.counts.lines
         self.counts.lines += len(rows)
         numbers = list(range(before + 1, before + len(rows) + 1))
@@ -71,7 +71,7 @@ class OtherParquet:
             made = columns_of(values, bad, as_json=False)
             if not bad:
                 self.counts.records += len(rows)
-                return arrow.Batch(len(rows), made)
+                return arrow.ColumnBatch(len(rows), made)
             for at, why in sorted(bad.items()):
                 self.counts.wrong(repr(rows[at][:3]).encode("utf-8", "replace"), why, numbers[at])
             rows = [row for at, row in enumerate(rows) if at not in bad]

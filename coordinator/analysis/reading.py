@@ -154,12 +154,12 @@ def insert(
 
 def transfer(
     connection: DuckDBPyConnection,
-    batches: Iterable[arrow.Batch],
+    batches: Iterable[arrow.ColumnBatch],
     name: str,
     columns: Sequence[tuple[str, str]] = _SHAPE,
 ) -> None:
     """Batches of these columns (name, Arrow format) into the table `name`. Raises what making them raises."""
-    stream = arrow.Stream(columns, iter(batches))
+    stream = arrow.ArrowStream(columns, iter(batches))
     connection.register("lzr_incoming", stream)
     try:
         with interrupts.held(connection):
@@ -231,7 +231,7 @@ class Records:
         self,
         connection: DuckDBPyConnection,
         name: str,
-        batches: Iterator[arrow.Batch] | None = None,
+        batches: Iterator[arrow.ColumnBatch] | None = None,
         columns: Collection[str] = NAMES,
     ) -> None:
         """Make `name` a table of the records that can be read once. batches: the records, if changed.
@@ -242,10 +242,10 @@ class Records:
             self._stream = self._bridge()
         else:
             kept = [at for at, column in enumerate(COLUMNS) if column.name in columns]
-            self._stream = arrow.Stream(
+            self._stream = arrow.ArrowStream(
                 [_SHAPE[at] for at in kept],
                 (
-                    arrow.Batch(batch.rows, [batch.columns[at] for at in kept])
+                    arrow.ColumnBatch(batch.rows, [batch.columns[at] for at in kept])
                     for batch in batches or self.batches()
                 ),
             )
@@ -274,7 +274,7 @@ class Records:
         if trouble is not None:
             raise trouble
 
-    def batches(self) -> Iterator[arrow.Batch]:
+    def batches(self) -> Iterator[arrow.ColumnBatch]:
         """The records as columns, some thousands at a time. Raises UsageError where there are none at all."""
         if self._other is not None:
             try:

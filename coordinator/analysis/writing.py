@@ -10,7 +10,7 @@ import msgspec
 
 from coordinator.analysis import interrupts
 from coordinator.analysis.reading import Records, duckdb
-from coordinator.commandline.wholefile import Output, write_whole
+from coordinator.commandline.wholefile import Destination, write_whole
 from lzr.analysis import views
 from lzr.analysis.columns import COLUMNS, KEYS
 from lzr.errors import UsageError, printable
@@ -41,7 +41,7 @@ def form_of(path: str, asked: str | None) -> str:
 
 
 def write(
-    connection: DuckDBPyConnection, records: Records | None, table: str, to: Output, form: str, view: str
+    connection: DuckDBPyConnection, records: Records | None, table: str, to: Destination, form: str, view: str
 ) -> None:
     """All rows of `table` into a file. records: where they come from, if `table` is a stream of them.
 
@@ -64,7 +64,9 @@ def write(
         records.execute(connection, statement)
 
 
-def _json(connection: DuckDBPyConnection, records: Records | None, table: str, to: Output, view: str) -> None:
+def _json(
+    connection: DuckDBPyConnection, records: Records | None, table: str, to: Destination, view: str
+) -> None:
     names = [name for name, _ in views.VIEWS[view] if not (view == "lzr" and name in KEYS)]
     shown = f"SELECT {', '.join(map(views.quoted, names))} FROM ({views.select(view, table)})"
     if view == "lzr":

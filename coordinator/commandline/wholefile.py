@@ -16,7 +16,7 @@ from lzr.errors import UsageError, printable
 
 
 @dataclass(frozen=True)
-class Output:
+class Destination:
     """Where a result goes. path: to write to, by whoever wants a name (DuckDB); name: to call it by."""
 
     path: str
@@ -27,7 +27,7 @@ class Output:
 @contextlib.contextmanager
 def output(
     path: str, *, overwrite: bool, inputs: tuple[str, ...] = (), force_pipe: bool = False
-) -> Iterator[Output]:
+) -> Iterator[Destination]:
     """A file that is there whole or not at all: written beside its place, then renamed.
 
     ``-`` is standard output; what is no regular file (a FIFO, a device) is written to as it is. inputs: files
@@ -50,13 +50,13 @@ def output(
     for other in inputs:
         _refuse_same(status, name, other)
     if path == "-":
-        yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+        yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
         return
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise UsageError(f"cannot write {name}: it is a directory")
     if status is not None and not stat.S_ISREG(status.st_mode):
         with _opened(path, os.O_WRONLY, name) as descriptor:
-            yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+            yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
         return
     if status is not None and not overwrite:
         raise UsageError(f"{name} exists; --overwrite replaces it")
@@ -65,7 +65,7 @@ def output(
         with _unnamed(path, name, None if user is None else (user.uid, user.gid)) as (descriptor, keep):
             if status is not None:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
-            yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+            yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
             os.fsync(descriptor)
             keep(overwrite)
     except FileExistsError:

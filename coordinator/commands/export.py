@@ -71,12 +71,12 @@ def _run(argv: list[str]) -> int:
 
 
 def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> int:
-    from coordinator.analysis.following import Follower, Parts
+    from coordinator.analysis.following import Follower, NumberedParts
 
     if path == "-":
         raise UsageError("--follow needs the name of the file that a scan writes")
     say = partial(running.say, NAME)
-    parts = Parts(output, form, options.view, overwrite=options.overwrite)
+    parts = NumberedParts(output, form, options.view, overwrite=options.overwrite)
     follower = Follower(path, parts, rows=options.part_records, seconds=options.part_seconds, say=say)
     reading = follower.run()
     status = running.tell(NAME, reading)

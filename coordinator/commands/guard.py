@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from coordinator.guard import guard, tablenames
-from coordinator.guard.firewall import CommandError, GuardError, Standing, spans
+from coordinator.guard.firewall import GuardError, Standing, ToolError, spans
 from coordinator.processes.ownuser import open_locks
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest, two_dashes
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     except (GuardError, UsageError) as error:
         print(safetext.line(f"lzr guard: {error}"), file=sys.stderr)
         return MISTAKE
-    except CommandError as error:
+    except ToolError as error:
         print(safetext.line(f"lzr guard: {guard.forbidden() if error.forbidden else error}"), file=sys.stderr)
         return MISTAKE
 

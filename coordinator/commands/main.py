@@ -238,7 +238,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         gc.freeze()
         gc.enable()
         return run.run(options, guard, stream, launched)
-    except parse.Answer as answer:
+    except parse.ShowText as answer:
         return _answer(answer)
     except UsageError as error:
         print(safetext.line(f"lzr: {error}"), file=sys.stderr)
@@ -333,7 +333,7 @@ def _pending() -> set[int]:
     }
 
 
-def _answer(answer: parse.Answer) -> int:
+def _answer(answer: parse.ShowText) -> int:
     """Print a text that was asked for on stdout."""
     _hold_signals(False)
     trouble = _stdout_trouble()

@@ -35,7 +35,7 @@ COVERAGE = 0.995
 
 
 @dataclass(frozen=True)
-class About:
+class PlannedScan:
     """What the metadata say of the scan, and what was said on the command line."""
 
     handshakes: tuple[str, ...] = ()
@@ -119,7 +119,7 @@ def _plan(
     return learned.cut(price), figures
 
 
-def _other(name: str, one: tuple[int, ...], services: order.Services, costs: order.Costs) -> Point:
+def _other(name: str, one: tuple[int, ...], services: order.ServiceOutcomes, costs: order.Costs) -> Point:
     gains, packets = order.run(order.single(one), services, costs)
     return Point(name, float(gains.sum()), float(packets.sum()))
 
@@ -140,7 +140,7 @@ def _write_up(
     return plantext.toml(named, of_port, counts, figures), figures
 
 
-def _about(asked: argparse.Namespace) -> About:
+def _about(asked: argparse.Namespace) -> PlannedScan:
     """Raises UsageError."""
     names: tuple[str, ...] = ()
     retransmits = 1
@@ -150,7 +150,7 @@ def _about(asked: argparse.Namespace) -> About:
         names = choice.handshakes([name.strip() for name in asked.handshakes.split(",")]).names
     if asked.retransmit_number is not None:
         retransmits = asked.retransmit_number
-    return About(names, retransmits)
+    return PlannedScan(names, retransmits)
 
 
 def _metadata(path: str) -> tuple[tuple[str, ...], int]:

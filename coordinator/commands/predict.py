@@ -24,7 +24,7 @@ from lzr.sweep.reader import hosts
 from lzr.targets.blocklist import ranges_of
 
 if TYPE_CHECKING:
-    from coordinator.prediction.loop import Plan
+    from coordinator.prediction.loop import LoopPlan
 
 NAME = "predict"
 _FLAGS = (
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
     if options.loop:
         from coordinator.prediction import loop
 
-        plan: Plan = loop.Plan(
+        plan: LoopPlan = loop.LoopPlan(
             tuple(options.seed),
             tuple(_asked(options)),
             tuple(ranges),

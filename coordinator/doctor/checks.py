@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ScanNeeds:
     """What the scan needs. sources: our addresses. frames: of each shard's receive and transmit ring."""
 
     interface: str | None = None
@@ -55,7 +55,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HostFacts:
     """What this host has. Bytes and seconds; None where the host does not say."""
 
     kernels: str = "kernels in C"
@@ -98,7 +98,7 @@ class Facts:
     """Why system calls are not filtered; empty if they are."""
 
 
-def kernels(facts: Facts, wanted: Wanted) -> Finding:
+def kernels(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether the hot functions run in C."""
     if not facts.why_python:
         return Finding("kernels", OK, facts.kernels)
@@ -106,7 +106,7 @@ def kernels(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("kernels", WARNING, facts.kernels, remedy)
 
 
-def installation(facts: Facts, wanted: Wanted) -> Finding:
+def installation(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether workers can read what is installed."""
     if facts.closed:
         sentence = f"{facts.closed} is closed to {facts.user}, so workers load all they need while still root"
@@ -116,7 +116,7 @@ def installation(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("installation", OK, sentence + etc)
 
 
-def capabilities(facts: Facts, wanted: Wanted) -> Finding:
+def capabilities(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether we may do what a scan needs root for, and give it up again."""
     for trouble in (facts.not_root_enough, facts.not_giving_up):
         if trouble:
@@ -136,7 +136,7 @@ def capabilities(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("capabilities", OK, "all that is needed")
 
 
-def source(facts: Facts, wanted: Wanted) -> Finding:
+def source(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether the source addresses are this host's; answers to other addresses come only if they are routed
     here.
     """
@@ -159,7 +159,7 @@ def source(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("source", OK, f"{wanted.sources[0]}{more} on {facts.addresses[wanted.sources[0]]}")
 
 
-def memory(facts: Facts, wanted: Wanted) -> Finding:
+def memory(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether there is memory for the rings, and for the processes."""
     rings = wanted.ring_bytes
     asked = f"{wanted.shards} shards ask for {_megabytes(rings)} of ring memory"
@@ -175,7 +175,7 @@ def memory(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("memory", OK, f"{asked}, and {room}")
 
 
-def clock(facts: Facts, wanted: Wanted) -> Finding:
+def clock(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether the clocks run, and are right."""
     if not facts.ticks:
         return Finding("clock", FAULT, "the monotonic clock of this host stands still or goes back")
@@ -188,7 +188,7 @@ def clock(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("clock", OK, "set by the network" if facts.synchronised else "runs")
 
 
-def descriptors(facts: Facts, wanted: Wanted) -> Finding:
+def descriptors(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether enough descriptors can be open: the hard limit counts, a scan raises the soft one by itself."""
     need = 64 + 2 * wanted.shards + 16 * wanted.processes
     most = max(facts.descriptors, facts.most_descriptors)
@@ -199,7 +199,7 @@ def descriptors(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("descriptors", FAULT, sentence, remedy)
 
 
-def threads(facts: Facts, wanted: Wanted) -> Finding:
+def threads(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether enough threads can be started: else that is found out in the middle of a scan."""
     need = _THREADS * wanted.processes
     if facts.threads is None:
@@ -215,7 +215,7 @@ def threads(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("threads", FAULT, sentence, remedy)
 
 
-def room(facts: Facts, wanted: Wanted) -> Finding:
+def room(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether there is room for the outputs, and for a socket."""
     if facts.temporary_trouble:
         trouble = f"no socket can be made in {facts.temporary}: {facts.temporary_trouble}"
@@ -229,7 +229,7 @@ def room(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("room", OK, f"sockets can be made in {facts.temporary}")
 
 
-def scans(facts: Facts, wanted: Wanted) -> Finding:
+def scans(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether other scans are running on this host."""
     if not facts.scans:
         return Finding("scans", OK, "no other scan is running")
@@ -237,7 +237,7 @@ def scans(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("scans", WARNING, f"also running: {', '.join(facts.scans)}", remedy)
 
 
-def confinement(facts: Facts, wanted: Wanted) -> Finding:
+def confinement(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     """Whether Landlock and a filter of system calls confine the workers, besides their being another user."""
     missing = [facts.no_filter] if facts.no_filter else []
     if not facts.landlock:
@@ -251,7 +251,7 @@ def confinement(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("confinement", OK, held)
 
 
-Check = Callable[[Facts, Wanted], Finding]
+Check = Callable[[HostFacts, ScanNeeds], Finding]
 PREFLIGHT: tuple[Check, ...] = (
     kernels, installation, capabilities, source, memory, descriptors, threads, room, clock, scans,
     confinement,
@@ -261,7 +261,7 @@ BY_THE_WAY = ("clock", "scans", "confinement")
 """Checks whose warnings do not concern the scan's results: in its log they are INFO."""
 
 
-def preflight(facts: Facts, wanted: Wanted) -> list[Finding]:
+def preflight(facts: HostFacts, wanted: ScanNeeds) -> list[Finding]:
     """The findings of `PREFLIGHT`, in its order."""
     return [check(facts, wanted) for check in PREFLIGHT]
 

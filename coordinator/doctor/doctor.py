@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from coordinator.doctor import checks, egress, facts, portways, probing
-from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
+from coordinator.doctor.checks import FAULT, LEVELS, Finding, ScanNeeds
 from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__, safetext
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         found = examine(options, None if target is None else _address(target))
     except UsageError as error:
         return _mistake(error)
-    except parse.Answer as answer:
+    except parse.ShowText as answer:
         answer.show()
         return 0
     level = checks.worst(found)
@@ -87,7 +87,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
     here, net = probing.route(options, target)
     found += [here, portways.ways_by_port()]
     shards = cpus.shards(workers.flow, have)
-    wanted = Wanted(
+    wanted = ScanNeeds(
         interface=net.interface if net else options.interface,
         sources=net.sources if net else options.source_ips,
         shards=shards,

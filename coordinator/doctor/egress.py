@@ -13,7 +13,7 @@ from typing import Any
 
 from coordinator.doctor.checks import OK, WARNING, Finding
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import CommandError, find_tool, run
+from coordinator.guard.firewall import ToolError, find_tool, run
 
 _HOOKS = ("egress", "output", "postrouting")
 _NAMED = 4  # chains that a sentence names
@@ -23,7 +23,7 @@ def egress(interface: str | None, ask: Callable[[], str] | None = None) -> Findi
     """What nftables has on the way out by this interface; None where it cannot be asked."""
     try:
         objects = json.loads((ask or _ruleset)())["nftables"]
-    except (CommandError, ValueError, KeyError, TypeError):
+    except (ToolError, ValueError, KeyError, TypeError):
         return None
     found = droppers(objects, interface)
     if not found:
@@ -88,5 +88,5 @@ def _is_on(chain: dict[str, Any], interface: str | None) -> bool:
 def _ruleset() -> str:
     path = find_tool("nft")
     if path is None:
-        raise CommandError("nft is not installed", forbidden=False)
+        raise ToolError("nft is not installed", forbidden=False)
     return run([path, "-j", "list", "ruleset"])

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coordinator.doctor.checks import Facts
+from coordinator.doctor.checks import HostFacts
 from coordinator.doctor.threads import room_for_threads
 from coordinator.endpoints import control
 from coordinator.network import netlink
@@ -36,7 +36,7 @@ NO_LIMIT = 1 << 60
 """Bytes: a limit above this is none. Control groups of version 1 say 2^63 less a page for no limit."""
 
 
-def gather(options: Options, user: User) -> Facts:
+def gather(options: Options, user: User) -> HostFacts:
     """user: whom workers run as."""
     began = time.monotonic()
     try:
@@ -50,7 +50,7 @@ def gather(options: Options, user: User) -> Facts:
     limits.raise_threads()  # as a scan does
     threads, threads_of = room_for_threads(user.uid, shared=not ownuser.is_own(user.uid))
     place_of_sockets, trouble = room_for_sockets(rundir.where())
-    return Facts(
+    return HostFacts(
         kernels=kernels.sentence(),
         why_python=kernels.WHY_PYTHON,
         directory=str(place.parent),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, Wanted
+from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, ScanNeeds
 from coordinator.guard import guard
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
@@ -94,7 +94,7 @@ def _given(options: Options, target: str | None) -> tuple[Finding, Network]:
 
 
 def guarding(
-    options: Options, wanted: Wanted, put_up: Callable[..., Guard] = guard.put_up, bridges: Path = BRIDGES
+    options: Options, wanted: ScanNeeds, put_up: Callable[..., Guard] = guard.put_up, bridges: Path = BRIDGES
 ) -> Finding:
     """Put a guard up over one port of ours, see that the kernel keeps quiet there, and take it away."""
     if options.guard == "none":
@@ -142,7 +142,7 @@ def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
 
-def rings(options: Options, wanted: Wanted, net: Network, ports: tuple[int, int]) -> Finding:
+def rings(options: Options, wanted: ScanNeeds, net: Network, ports: tuple[int, int]) -> Finding:
     """Open the sockets of a scan with their rings, and close them."""
     try:
         sockets = open_shards(net.interface, wanted.shards, Secrets.derive(0), ports, (), wanted.frames)

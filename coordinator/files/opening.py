@@ -30,7 +30,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenFile:
     """An open file. made: it did not exist before this call. regular: it is a regular file."""
 
     descriptor: int
@@ -46,7 +46,7 @@ def open_output(
     fresh: bool = False,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
-) -> Opened:
+) -> OpenFile:
     """Open a file for results: what is written goes to its end, also after somebody has cut it short.
 
     invoker: whom a new file is to belong to. fresh: it must not be there yet, else FileExistsError is raised.
@@ -60,9 +60,9 @@ def open_output(
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if stat.S_ISFIFO(mode) and place.directory is not None:
                 _suspect(place, name, invoker)
-                return Opened(_open_fifo(place, name, pause, say), made=False, regular=False)
+                return OpenFile(_open_fifo(place, name, pause, say), made=False, regular=False)
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                return Opened(_open_device(place, name, invoker, 0), made=False, regular=False)
+                return OpenFile(_open_device(place, name, invoker, 0), made=False, regular=False)
             return _open(place, name, invoker, create=create, fresh=fresh, append=True, access=os.O_RDWR)
     except OSError as error:
         if fresh and isinstance(error, FileExistsError):
@@ -171,7 +171,7 @@ def _open(
     append: bool,
     access: int,
     fresh: bool = False,
-) -> Opened:
+) -> OpenFile:
     """A regular file, or one that is not there yet. Raises OSError, UsageError."""
     flags = access | os.O_NONBLOCK | (os.O_APPEND if append else 0)
     create = create and place.directory is not None
@@ -201,7 +201,7 @@ def _open(
     except (OSError, UsageError):
         os.close(descriptor)
         raise
-    return Opened(descriptor, made, regular=True)
+    return OpenFile(descriptor, made, regular=True)
 
 
 def _open_device(place: Place, name: str, invoker: tuple[int, int] | None, flags: int) -> int:

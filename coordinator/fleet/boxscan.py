@@ -57,7 +57,7 @@ def rate_of(lock: Lock, box: str) -> int:
     """This box's share of the plan's rate, in targets a second."""
     at_work = {run.box for run in lock.current} | {box}
     shares = [
-        rates.Share(one.name, one.weight, one.rate_cap) for one in lock.plan.boxes if one.name in at_work
+        rates.RateShare(one.name, one.weight, one.rate_cap) for one in lock.plan.boxes if one.name in at_work
     ]
     return rates.deal(lock.plan.rate, shares)[box]
 

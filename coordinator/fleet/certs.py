@@ -44,7 +44,7 @@ class OutOfDateError(UsageError):
 
 
 @dataclass(frozen=True)
-class Identity:
+class TlsIdentity:
     """How a process identifies itself to others. trusted: PEM of the authorities whose certificates it
     accepts. own: path of a PEM file with its certificate and key.
     """
@@ -120,7 +120,7 @@ def _signed(
     return made
 
 
-def load(directory: str, name: str) -> Identity:
+def load(directory: str, name: str) -> TlsIdentity:
     """The identity of `name`. Its files are checked: complete, ours alone, of their authority, valid today.
 
     Raises UsageError with a sentence that names the file.
@@ -159,7 +159,7 @@ def load(directory: str, name: str) -> Identity:
         whose = printable(common_name(found[name]))
         raise UsageError(f"{shown} is the certificate of {whose}, not of {printable(name)}")
     believed = "".join(pems[file].decode("ascii", "replace") for file in trusted)
-    return Identity(name, believed, os.path.join(os.path.abspath(directory), f"{name}.pem"))
+    return TlsIdentity(name, believed, os.path.join(os.path.abspath(directory), f"{name}.pem"))
 
 
 def _in_date(certificate: Any, shown: str, now: datetime.datetime) -> None:
@@ -173,7 +173,7 @@ def _in_date(certificate: Any, shown: str, now: datetime.datetime) -> None:
         )
 
 
-def out_of_date(identity: Identity) -> str:
+def out_of_date(identity: TlsIdentity) -> str:
     """Why what an identity was loaded from is not valid now; nothing where it is, or is not there."""
     directory, file = os.path.split(identity.own)
     try:

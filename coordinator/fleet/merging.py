@@ -175,7 +175,7 @@ class Merger:
 
     def _enter(
         self,
-        batch: arrow.Batch,
+        batch: arrow.ColumnBatch,
         start: int,
         piece: bytes,
         starts: NDArray[np.int64],
@@ -238,7 +238,7 @@ class Merger:
                 progress(written)
 
 
-def _fill(rows: Rows, batch: arrow.Batch) -> NDArray[np.bool_]:
+def _fill(rows: Rows, batch: arrow.ColumnBatch) -> NDArray[np.bool_]:
     """Set what a batch says of each row; (n,) bool: whether that is all that must be known of it."""
     known = np.ones(len(rows), np.bool_)
     for name in (*_ASKED, "Timestamp"):

@@ -27,7 +27,7 @@ NOBODYS = -2
 
 
 @dataclass(frozen=True)
-class Swept:
+class SweptShards:
     """Shards of a sweep. whole: all of its pairs."""
 
     whole: Share
@@ -53,7 +53,7 @@ def of(lock: Lock) -> Placing:
     options = parse.parse(words)
     reader = FileReader(lambda _: False, lambda _: None)
     share = swept(options, reader, networks.policy(options, reader), plan.seed).share
-    return Swept(share, plan.shards)
+    return SweptShards(share, plan.shards)
 
 
 def _has_names(path: str) -> bool:

@@ -92,7 +92,7 @@ def _behind(bar: progressbar.Bar, before: int) -> Callable[[int], None]:
     return lambda done: bar(before + done)
 
 
-def _write(merger: Merger, kept: Chosen, to: wholefile.Output, form: str, bar: progressbar.Bar) -> None:
+def _write(merger: Merger, kept: Chosen, to: wholefile.Destination, form: str, bar: progressbar.Bar) -> None:
     if form == "json":
         merger.write(to.descriptor, kept, bar)
         return

@@ -46,7 +46,7 @@ _SEEDS = 1 << 31
 
 
 @dataclass(frozen=True)
-class Ending:
+class ShardEnding:
     """How a shard has ended. again: it is to be begun anew."""
 
     status: int = 0
@@ -102,7 +102,7 @@ class Runs:
     def _note(self, number: int, _: object) -> None:
         self._signal = number
 
-    def _shards(self) -> Ending:
+    def _shards(self) -> ShardEnding:
         for shard in self._run.shards:
             while shard not in zmapstate.read(self._found).done:
                 ending = self._shard(shard)
@@ -112,12 +112,12 @@ class Runs:
                     zmapstate.add(self._found, shard, boxscan.counts(saved)[0], counts)
                 elif not ending.again:
                     return ending
-        return Ending()
+        return ShardEnding()
 
-    def _shard(self, shard: int) -> Ending:
+    def _shard(self, shard: int) -> ShardEnding:
         found = self._found
         if leasefile.withheld(self._lock):
-            return Ending(lease.INTERRUPTED, lease.OVER, unfinished=True)
+            return ShardEnding(lease.INTERRUPTED, lease.OVER, unfinished=True)
         orders = _stamp(found.orders)
         write_blocklist(self._lock, found)
         for path in (f"{found.checkpoint}/checkpoint", _metadata_path(found)):
@@ -156,23 +156,23 @@ class Runs:
             ended = zmap.wait()
         return self._ending(scan.returncode, ended, again=again)
 
-    def _ending(self, status: int, zmap: int, *, again: bool) -> Ending:
+    def _ending(self, status: int, zmap: int, *, again: bool) -> ShardEnding:
         ending = _metadata(self._found).get("ending", {})
         failure, unfinished = str(ending.get("failure", "")), ending.get("unfinished") is not False
         if self._signal:
-            return Ending(128 + self._signal, failure, unfinished=True)
+            return ShardEnding(128 + self._signal, failure, unfinished=True)
         if status not in (0, 3):
-            return Ending(
+            return ShardEnding(
                 status if 0 < status < 256 else 1, failure or "the scan was killed", unfinished=True
             )
         if unfinished:
-            return Ending(status, failure, unfinished=True)
+            return ShardEnding(status, failure, unfinished=True)
         if again:
-            return Ending(again=True)
+            return ShardEnding(again=True)
         if zmap:
             how = f"with status {zmap}" if zmap > 0 else f"by signal {-zmap}"
-            return Ending(1, f"zmap has ended {how}", unfinished=True)
-        return Ending(0, failure)
+            return ShardEnding(1, f"zmap has ended {how}", unfinished=True)
+        return ShardEnding(0, failure)
 
 
 def scan_words(lock: Lock, run: Run, found: RunDirectory) -> list[str]:
@@ -219,7 +219,7 @@ def write_blocklist(lock: Lock, found: RunDirectory) -> None:
     os.replace(f"{path}.new", path)
 
 
-def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: Ending) -> None:
+def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: ShardEnding) -> None:
     """The metadata of a run: those of its last shard, with the figures of all. Raises OSError."""
     state, last = zmapstate.read(found), _metadata(found)
     options: Options = parse.parse(boxscan.common_words(lock, run, found))

@@ -28,7 +28,7 @@ class GuardError(Exception):
     """The guard cannot be put up, changed or taken down; the text is one sentence for the user."""
 
 
-class CommandError(Exception):
+class ToolError(Exception):
     """A firewall tool refused; the text is what it said."""
 
     def __init__(self, said: str, *, forbidden: bool) -> None:
@@ -212,7 +212,7 @@ def _look(folders: Sequence[str], name: str) -> str | None:
 
 
 def run(argv: Sequence[str], text: str = "") -> str:
-    """Run a tool to its end and return what it printed. Raises CommandError with what it complained of."""
+    """Run a tool to its end and return what it printed. Raises ToolError with what it complained of."""
     files: list[int] = []
     try:
         try:
@@ -230,7 +230,7 @@ def run(argv: Sequence[str], text: str = "") -> str:
                 setpgroup=0,
             )
         except OSError as error:  # `ulimit -f` and `-n` are for files in memory, too
-            raise CommandError(f"{argv[0]}: {error.strerror}", forbidden=False) from None
+            raise ToolError(f"{argv[0]}: {error.strerror}", forbidden=False) from None
         code = _wait(pid)
         out, err = _read(files[1]), _read(files[2])
     finally:
@@ -238,10 +238,10 @@ def run(argv: Sequence[str], text: str = "") -> str:
             os.close(fd)
     if code:
         if code == -9:
-            raise CommandError(f"{argv[0]} gave no answer in {TIMEOUT:g} s", forbidden=False)
+            raise ToolError(f"{argv[0]} gave no answer in {TIMEOUT:g} s", forbidden=False)
         said = err.strip() or out.strip() or f"exit status {code}"
         forbidden = "not permitted" in said or "ermission denied" in said
-        raise CommandError(said, forbidden=forbidden)
+        raise ToolError(said, forbidden=forbidden)
     return out
 
 

@@ -24,10 +24,10 @@ import os
 
 from coordinator.guard import tablenames
 from coordinator.guard.firewall import (
-    CommandError,
     Cover,
     GuardError,
     Standing,
+    ToolError,
     canonical,
     default_interface,
     find_tool,
@@ -85,7 +85,7 @@ class Guard:
         cover = Cover(four, six, self.cover.ports, self.cover.interface, wide=self.cover.wide)
         try:
             self._tool.add(self.name, self.cover, cover, clean_address, self.ways)
-        except CommandError:  # it may have been flushed away a moment ago
+        except ToolError:  # it may have been flushed away a moment ago
             with _Sentence():
                 self._tool.change(self.name, cover, self.ways)
         self.cover, self._listed = cover, ""
@@ -134,7 +134,7 @@ class Guard:
             try:
                 _check_ways(self._tool, ways)
                 self._tool.change(name, cover, ways, self.name)
-            except CommandError as error:
+            except ToolError as error:
                 refused.append(f"{self._tool.tool} says: {error.args[0].splitlines()[0]}")
                 continue
             self.name, self.mode, self.cover, self.ways, self._listed = name, mode, cover, ways, ""
@@ -191,7 +191,7 @@ class Guard:
             return
         try:
             self._tool.take_down(self.name)
-        except CommandError:  # on a busy machine: once more
+        except ToolError:  # on a busy machine: once more
             with _Sentence():
                 self._tool.take_down(self.name)
         self._up = False
@@ -229,7 +229,7 @@ def put_up(
         for ways in plans:
             try:
                 names = _put_up(tool, name, cover, ways)
-            except CommandError as error:
+            except ToolError as error:
                 if error.forbidden:
                     raise GuardError(forbidden()) from None
                 refused.append(f"{tool.tool} says: {error.args[0].splitlines()[0]}")
@@ -308,7 +308,7 @@ def _put_up(tool: Tool, name: str, cover: Cover, ways: Sequence[str]) -> list[st
 
 def _check_ways(tool: Tool, ways: Sequence[str]) -> None:
     if not set(ways) <= set(tool.ways):
-        raise CommandError("only RSTs that leave can be dropped", forbidden=False)
+        raise ToolError("only RSTs that leave can be dropped", forbidden=False)
 
 
 def _clean_up(tool: Tool, names: Iterable[str]) -> list[str]:
@@ -319,7 +319,7 @@ def _clean_up(tool: Tool, names: Iterable[str]) -> list[str]:
             for other in _tools():
                 if isinstance(other, Iptables):
                     gone += _sweep(other, other.names())
-    except CommandError as error:
+    except ToolError as error:
         return [f"the rules of a dead run could not be removed: {error}"]
     return [f"removed the guard that a dead run left behind ({name})" for name in gone]
 
@@ -338,7 +338,7 @@ class _Sentence:
         pass
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if isinstance(error, CommandError):
+        if isinstance(error, ToolError):
             raise GuardError(forbidden() if error.forbidden else f"the RST guard: {error}") from None
 
 

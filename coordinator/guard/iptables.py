@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from coordinator.guard import tablenames
 from coordinator.guard.firewall import (
-    CommandError,
     Cover,
     GuardError,
     Standing,
+    ToolError,
     default_interface,
     find_tool,
     make_cover,
@@ -48,16 +48,16 @@ class Iptables:
             for program, rule in self._rules(name, cover, ways):
                 try:
                     added = _insert(program, rule)
-                except CommandError:
+                except ToolError:
                     if program != self.six or cover.six:
                         raise
                     continue  # a host without IPv6 sends no RST over it
                 done.append([program, WAIT, "-D", *added])
-        except CommandError:
+        except ToolError:
             for undo in done:
                 try:
                     run(undo)
-                except CommandError:
+                except ToolError:
                     continue
             raise
         self._delete(before)
@@ -85,7 +85,7 @@ class Iptables:
         for program, chain in dict.fromkeys((who, rule[0]) for who, rule in self._rules(name, cover, ways)):
             try:
                 listing = run([program, WAIT, "-S", chain])
-            except CommandError:
+            except ToolError:
                 if program == self.six and not cover.six:
                     continue
                 raise
@@ -147,7 +147,7 @@ class Iptables:
                 continue
             try:
                 listing = "".join(run([program, WAIT, *flags, "-S", chain]) for chain in CHAINS)
-            except CommandError:
+            except ToolError:
                 if program == self.six:
                     continue
                 raise
@@ -167,7 +167,7 @@ class Iptables:
         for program, words in lines:
             try:
                 run([program, WAIT, "-D", *words[1:]])
-            except CommandError:
+            except ToolError:
                 if (program, words) in ((who, rule) for who, rule, _ in self._all_lines()):
                     raise
 
@@ -176,7 +176,7 @@ def _insert(program: str, rule: list[str]) -> list[str]:
     """Put a rule before all others and return it as it stands: without xt_owner, for all senders."""
     try:
         run([program, WAIT, "-I", *rule])
-    except CommandError as error:
+    except ToolError as error:
         if error.forbidden or BY_NOBODY[1] not in rule:
             raise
         at = rule.index(BY_NOBODY[1]) - 1

@@ -25,7 +25,7 @@ Packet sockets of type ETH_P_ALL (ours and ZMap's) see a packet before any of th
 from __future__ import annotations
 
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import CommandError, Cover, Standing, run
+from coordinator.guard.firewall import Cover, Standing, ToolError, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Nft:
         """The guard as it stands, without its counters, for comparison; nothing if it does not stand."""
         try:
             return run([self.path, "-s", "list", "table", "inet", name])
-        except CommandError as error:
+        except ToolError as error:
             if error.forbidden or name in self.names():
                 raise
             return ""
@@ -155,7 +155,7 @@ class Nft:
         for name in self.names():
             try:
                 listing = json.loads(run([self.path, "-j", "list", "table", "inet", name]))
-            except CommandError:
+            except ToolError:
                 continue  # taken away since it was listed
             found.append(_describe(name, listing["nftables"]))
         return found

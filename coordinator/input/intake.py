@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.hashes import InputHash
 from coordinator.input.fates import Fates
-from coordinator.input.resolve import Answer, Resolver
+from coordinator.input.resolve import Resolved, Resolver
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening, copied, join, pick
@@ -47,7 +47,7 @@ _ANY = (0, 65535)  # ports
 Rows = NDArray[Any]
 
 
-class Follower(Protocol):
+class LineFollower(Protocol):
     """As coordinator.guard.following.Following: makes the guard cover the ports and addresses in ZMap's
     lines.
     """
@@ -110,7 +110,7 @@ class Intake:
         self.looked_up = 0  # names that were found
         self.sentences: list[str] = []  # sentences about names, for the log
         self._ports = _ANY  # our source ports, once they are known
-        self._following: Follower | None = None
+        self._following: LineFollower | None = None
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -127,7 +127,7 @@ class Intake:
         """Set our source ports; from here on half-open connections on other ports are not admitted."""
         self._ports = ports
 
-    def follow(self, following: Follower) -> None:
+    def follow(self, following: LineFollower) -> None:
         """From here on pass every batch to `following`, which also decides which ports are ours."""
         self._following = following
         self._ports = following.ports
@@ -218,7 +218,7 @@ class Intake:
         else:
             self._place(line, answer, again=True)
 
-    def _place(self, line: Expansion, answer: Answer, *, again: bool = False) -> None:
+    def _place(self, line: Expansion, answer: Resolved, *, again: bool = False) -> None:
         """Admit the targets of a name that was looked up. again: what became of this name was told before."""
         if answer.halves is None:
             self.fates.unresolved += line.left

@@ -33,7 +33,7 @@ _REMEMBERED = 1 << 16  # answers kept
 Lookup = Callable[[str], Sequence[Any]]
 
 
-class Answer(NamedTuple):
+class Resolved(NamedTuple):
     """halves: of the address; None where there is none, and `why` says the reason."""
 
     name: str
@@ -55,10 +55,10 @@ class Resolver:
         self._seconds = seconds
         self._now = now
         self._wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._found: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[Resolved] = queue.SimpleQueue()
         self._begun: dict[str, float] = {}  # written by threads, one name each
         self._asked: set[str] = set()
-        self._known: OrderedDict[str, Answer] = OrderedDict()
+        self._known: OrderedDict[str, Resolved] = OrderedDict()
         self._threads = 0
         self._readable = self._writable = -1  # ends of a pipe: a byte for each answer
 
@@ -76,7 +76,7 @@ class Resolver:
         """Becomes readable when there are answers; -1 while nothing was looked up."""
         return self._readable
 
-    def ask(self, name: str) -> Answer | None:
+    def ask(self, name: str) -> Resolved | None:
         """The answer if it is known. None: it is being looked up, and comes later from `answers`."""
         known = self._known.get(name)
         if known is not None:
@@ -92,7 +92,7 @@ class Resolver:
                 threading.Thread(target=self._work, daemon=True, name="lzr: names").start()
         return None
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[Resolved]:
         """The answers that have come since the last call, and refusals for names that took too long."""
         if not self._asked:
             return []
@@ -108,7 +108,7 @@ class Resolver:
         late = self._now() - self._seconds
         for name, begun in list(self._begun.items()):
             if begun < late:
-                found.append(Answer(name, None, f"not answered for within {self._seconds:g} seconds"))
+                found.append(Resolved(name, None, f"not answered for within {self._seconds:g} seconds"))
         taken = []
         for answer in found:
             if answer.name in self._asked:  # else it was given up before it came
@@ -130,13 +130,13 @@ class Resolver:
             with contextlib.suppress(BlockingIOError):  # it rings already
                 os.write(self._writable, b".")
 
-    def _resolve(self, name: str) -> Answer:
+    def _resolve(self, name: str) -> Resolved:
         try:
             found = self._lookup(name)
         except socket.gaierror as error:
-            return Answer(name, None, _reason(error))
+            return Resolved(name, None, _reason(error))
         except (OSError, UnicodeError, ValueError) as error:
-            return Answer(name, None, f"cannot be looked up: {error}")
+            return Resolved(name, None, f"cannot be looked up: {error}")
         return choose(name, found)
 
 
@@ -146,7 +146,7 @@ def _reason(error: socket.gaierror) -> str:
     return f"cannot be looked up: {error.strerror}"
 
 
-def choose(name: str, found: Sequence[Any]) -> Answer:
+def choose(name: str, found: Sequence[Any]) -> Resolved:
     """The first IPv4 address of what getaddrinfo returned, else the first IPv6 address."""
     for family in (socket.AF_INET, socket.AF_INET6):
         for entry in found:
@@ -157,6 +157,6 @@ def choose(name: str, found: Sequence[Any]) -> Answer:
                 halves = addresses.parse(text)
                 refuse_many(*halves)
             except (ValueError, Refused) as error:
-                return Answer(name, None, f"its address cannot be scanned: {error}")
-            return Answer(name, halves)
-    return Answer(name, None, "no such name, or it has no address")
+                return Resolved(name, None, f"its address cannot be scanned: {error}")
+            return Resolved(name, halves)
+    return Resolved(name, None, "no such name, or it has no address")

@@ -69,7 +69,7 @@ class Disruptions:
         if (gone & (after.kinds(self._witnesses) >= WayKind.NONE)).any():
             self._lose("routes", changes.WAYS)
 
-    def note_news(self, message: nl.Message, survey: Survey, ring: Hardware | None) -> None:
+    def note_news(self, message: nl.NetlinkMessage, survey: Survey, ring: Hardware | None) -> None:
         """Note a link's state at this moment, since one that is up again before the next survey was down in
         between.
 

@@ -19,7 +19,7 @@ from coordinator.network import netlink as nl
 from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
 from coordinator.network.presence import Presence
-from coordinator.network.survey import ANYWHERE, Address, Answer, Hardware, Survey, address
+from coordinator.network.survey import ANYWHERE, Address, Hardware, Route, Survey, address
 from coordinator.processes import privilege
 from lzr.packet import ways
 
@@ -66,7 +66,7 @@ class Gateways:
         """
         return min((gateway.mtu for gateway in self.by_version.values()), default=1500)
 
-    def are_next_hop(self, survey: Survey, answer: Answer | None, version: int) -> bool:
+    def are_next_hop(self, survey: Survey, answer: Route | None, version: int) -> bool:
         """Whether packets that the kernel would send as `answer` says can leave by the rings instead."""
         gateway, link = self.by_version.get(version), self.link
         return (
@@ -85,7 +85,7 @@ class Gateways:
         counts: (intervals,) the targets in each interval of the survey.
         """
         weights: Counter[tuple[int, int, Address, int]] = Counter()
-        answers: list[tuple[int, Answer | None, float]] = [
+        answers: list[tuple[int, Route | None, float]] = [
             (address(edge).version, answer, float(count))
             for edge, answer, count in zip(survey.edges, survey.answers, counts, strict=False)
         ]
@@ -128,7 +128,7 @@ class Gateways:
 
     # --- while the scan runs -------------------------------------------------------------------------------
 
-    def take_news(self, message: nl.Message, *, failed: bool) -> tuple[bool, bool]:
+    def take_news(self, message: nl.NetlinkMessage, *, failed: bool) -> tuple[bool, bool]:
         """Handle a neighbour message of the kernel: (whether it is about a gateway, whether the MAC is new).
 
         failed: the kernel has got no answer.
@@ -214,7 +214,7 @@ class Gateways:
         return True
 
 
-def _fits_a_ring(survey: Survey, answer: Answer) -> bool:
+def _fits_a_ring(survey: Survey, answer: Route) -> bool:
     """Whether such packets could leave by a transmit ring: one next hop, on an Ethernet link that is up."""
     link = survey.links[answer.index]
     return answer.gateway is not None and answer.single and link.ethernet and link.up

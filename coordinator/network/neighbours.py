@@ -12,7 +12,7 @@ import socket
 import time
 
 from coordinator.network import netlink as nl
-from coordinator.network.netlink import Message, Netlink
+from coordinator.network.netlink import Netlink, NetlinkMessage
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,7 +50,7 @@ def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes 
     return None
 
 
-def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
+def entry(kernel: Netlink, index: int, hop: Address) -> NetlinkMessage | None:
     """The kernel's entry for a next hop, if it has one."""
     family = _FAMILY[hop.version]
     try:
@@ -104,12 +104,12 @@ def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> Non
         time.sleep(0.05)
 
 
-def is_about(message: Message, index: int, hop: Address) -> bool:
+def is_about(message: NetlinkMessage, index: int, hop: Address) -> bool:
     """Whether a message is about this next hop on this link."""
     return message.fields[1] == index and message.attributes.get(nl.NDA_DST) == hop.packed
 
 
-def known_mac(message: Message) -> bytes | None:
+def known_mac(message: NetlinkMessage) -> bytes | None:
     """The MAC in a neighbour message; None if it has none that can be used."""
     mac = message.attributes.get(nl.NDA_LLADDR)
     return mac if mac and len(mac) == 6 and message.fields[2] & nl.NUD_KNOWN else None

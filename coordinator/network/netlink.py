@@ -61,7 +61,7 @@ _AT_ONCE = 64  # datagrams read before others have their turn
 Attributes = dict[int, bytes]
 
 
-class Message(NamedTuple):
+class NetlinkMessage(NamedTuple):
     """One object of the kernel's: its fixed fields (see the layouts) and its attributes.
 
     by: port of the process that has changed it; 0 if the kernel did.
@@ -105,12 +105,12 @@ def parse_messages(data: bytes) -> Iterator[tuple[int, int, bytes, int]]:
         at += length + 3 & ~3
 
 
-def parse_body(kind: int, body: bytes, by: int = 0) -> Message | None:
+def parse_body(kind: int, body: bytes, by: int = 0) -> NetlinkMessage | None:
     """The object in a message's body, or None when it is none that we know, or is cut short."""
     layout = FIXED.get(kind)
     if layout is None or len(body) < layout.size:
         return None
-    return Message(kind, layout.unpack_from(body), parse_attributes(body[layout.size :]), by)
+    return NetlinkMessage(kind, layout.unpack_from(body), parse_attributes(body[layout.size :]), by)
 
 
 class Netlink:
@@ -132,13 +132,13 @@ class Netlink:
 
     def ask(
         self, kind: int, fixed: bytes, attributes: Attributes | None = None, flags: int = F_ACK
-    ) -> list[Message]:
+    ) -> list[NetlinkMessage]:
         """Send one request and return the objects of the answer. Raises OSError with the kernel's errno."""
         self._number += 1
         body = fixed + pack_attributes(attributes or {})
         header = HEADER.pack(HEADER.size + len(body), kind, F_REQUEST | flags, self._number, 0)
         self._socket.send(header + body)
-        found: list[Message] = []
+        found: list[NetlinkMessage] = []
         while True:
             for reply, number, content, _ in parse_messages(self._socket.recv(1 << 17)):
                 if number != self._number:
@@ -157,13 +157,13 @@ class Netlink:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def arrived(self) -> list[tuple[int, Message | None]]:
+    def arrived(self) -> list[tuple[int, NetlinkMessage | None]]:
         """What has happened in the groups joined: kinds (0: some messages were lost), and objects as far as
         known.
 
         Does not wait.
         """
-        found: list[tuple[int, Message | None]] = []
+        found: list[tuple[int, NetlinkMessage | None]] = []
         for _ in range(_AT_ONCE):
             try:
                 data = self._socket.recv(1 << 17, socket.MSG_DONTWAIT)
@@ -175,7 +175,7 @@ class Netlink:
             found += ((kind, parse_body(kind, body, by)) for kind, _, body, by in parse_messages(data))
         return found
 
-    def news(self, seconds: float) -> Iterator[Message]:
+    def news(self, seconds: float) -> Iterator[NetlinkMessage]:
         """Yield what happens in the groups joined, for at most so many seconds."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and select.select([self._socket], [], [], left)[0]:

@@ -21,7 +21,7 @@ Pair = tuple[int, int]
 """One of our ports, and one of a target's."""
 
 
-def bounds(rules: Iterable[nl.Message]) -> tuple[set[int], set[int]]:
+def bounds(rules: Iterable[nl.NetlinkMessage]) -> tuple[set[int], set[int]]:
     """The ports of ours, and of targets, at which a rule for TCP begins or ceases to apply."""
     found: tuple[set[int], set[int]] = (set(), set())
     for rule in rules:

@@ -288,7 +288,7 @@ class Routing:
             self.ways = waytable.make(self._survey, self._gateways, self._own)
         return changed
 
-    def _take_neighbour(self, message: nl.Message) -> bool:
+    def _take_neighbour(self, message: nl.NetlinkMessage) -> bool:
         failed = bool(message.fields[2] & nl.NUD_FAILED)
         is_gateway, changed = self._gateways.take_news(message, failed=failed)
         if is_gateway:

@@ -62,7 +62,7 @@ class Hardware:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Route:
     """How packets to an interval go. gateway: None on the same link. single: one next hop, and nothing is
     wrapped around the packet. local: to this host itself. by_port: a rule that looks at ports applies.
     """
@@ -106,7 +106,7 @@ class Survey:
         self.edges = self._boundaries()
         self.complete = len(self.edges) <= ways.MOST_INTERVALS
         """Otherwise the routes are so many that no table is made of them."""
-        self.answers: list[Answer | None] = []
+        self.answers: list[Route | None] = []
         if self.complete:
             for first, end in zip(self.edges, [*self.edges[1:], ways.END], strict=True):
                 self.answers.append(self.ask(first + (end - first) // 2))
@@ -133,14 +133,14 @@ class Survey:
                         starts.update(ways.bounds(packed, length))
         return sorted(start for start in starts if start < ways.END)
 
-    def ask(self, number: int) -> Answer | None:
+    def ask(self, number: int) -> Route | None:
         """How packets to one address go, from each of our sources; where these differ, the kernel's own
         choice.
         """
         if any(first <= number < end for first, end in ways.NOBODY):
             return None
         target = address(number)
-        found: list[Answer | None] = []
+        found: list[Route | None] = []
         origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
         by_port = False
         for source in origins or [None]:
@@ -151,7 +151,7 @@ class Survey:
             return found[0] and replace(found[0], by_port=by_port)
         some = next(one for one in found if one is not None)
         origin = None if origins else some.source
-        return Answer(some.index, None, origin, min(one.mtu for one in found if one), False, False, by_port)
+        return Route(some.index, None, origin, min(one.mtu for one in found if one), False, False, by_port)
 
     def why(self, number: int) -> int:
         """The reason, a `WayKind`, why `ask` finds no way to an address."""
@@ -171,7 +171,7 @@ class Survey:
             return WayKind.NO_ADDRESS if nl.RTA_OIF in real.attributes else WayKind.NONE
         return WayKind.NOBODY  # broadcast, anycast, multicast
 
-    def _one(self, target: Address, source: Address | None, ports: Pair | None = None) -> Answer | None:
+    def _one(self, target: Address, source: Address | None, ports: Pair | None = None) -> Route | None:
         try:
             (real, *_), (route, *_) = (
                 self._lookup(target, source, ports, flag) for flag in (0, nl.RTM_F_FIB_MATCH)
@@ -199,7 +199,7 @@ class Survey:
             else link.mtu
         )
         odd = {nl.RTA_MULTIPATH, nl.RTA_ENCAP} & {*route.attributes, *found}
-        return Answer(
+        return Route(
             index=index,
             gateway=ipaddress.ip_address(gateway) if gateway else None,
             source=chosen,
@@ -210,7 +210,7 @@ class Survey:
 
     def _lookup(
         self, target: Address, source: Address | None, ports: Pair | None, flags: int
-    ) -> list[nl.Message]:
+    ) -> list[nl.NetlinkMessage]:
         attributes = {nl.RTA_DST: target.packed, nl.RTA_IP_PROTO: bytes([socket.IPPROTO_TCP])}
         if ports is not None:
             attributes[nl.RTA_SPORT], attributes[nl.RTA_DPORT] = (struct.pack("!H", port) for port in ports)

@@ -51,7 +51,7 @@ class _Page(NamedTuple):
     last: I64
 
 
-class Lines:
+class LineCounts:
     """What is counted. `count` takes banners of a part of the hosts, then `chosen` those of all."""
 
     def __init__(self) -> None:

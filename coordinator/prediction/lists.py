@@ -41,7 +41,7 @@ class Round:
 
 
 @dataclass
-class Learnt:
+class LearntModel:
     """A model, and the seed that it comes from."""
 
     seed: Seed
@@ -59,7 +59,7 @@ def learn(
     assume: bool | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> Learnt:
+) -> LearntModel:
     """ranges: of the space, 128 bits each, sorted. rounds: lists that have been asked since the seed.
 
     Raises UsageError.
@@ -78,7 +78,7 @@ def learn(
     model = predict.learn(
         seed.services, asked, space, strangers=strangers, bound=bound, feedback=feedback, boxes=seed.boxes
     )
-    return Learnt(seed, model)
+    return LearntModel(seed, model)
 
 
 def _feedback(seed: Seed, rounds: Sequence[Round]) -> Feedback:
@@ -98,7 +98,7 @@ def _feedback(seed: Seed, rounds: Sequence[Round]) -> Feedback:
 
 
 def listed(
-    learnt: Learnt, budget: int, *, printers: bool = False, followed: NDArray[np.bool_] | None = None
+    learnt: LearntModel, budget: int, *, printers: bool = False, followed: NDArray[np.bool_] | None = None
 ) -> Listed:
     """The best `budget` pairs."""
     never = Addresses.of(learnt.seed.boxes.number)
@@ -109,7 +109,7 @@ def listed(
     return found if allowed.all() else found.take(allowed)
 
 
-def round_of(learnt: Learnt, found: Listed) -> Round:
+def round_of(learnt: LearntModel, found: Listed) -> Round:
     """A list as what will have been asked."""
     model = learnt.model
     own = found.row >= 0
@@ -164,7 +164,7 @@ def round_from(text: str, six: list[bytes]) -> Round:
     return Round(whole[:, 0], whole[:, 1], whole[:, 3], table[:, 2].copy(), table[:, 4].copy())
 
 
-def reasons(learnt: Learnt, found: Listed) -> Iterator[dict[str, object]]:
+def reasons(learnt: LearntModel, found: Listed) -> Iterator[dict[str, object]]:
     """Of each pair, why it is on the list."""
     model, seed = learnt.model, learnt.seed
     conditions, networks = model.conditions, model.networks
@@ -217,7 +217,7 @@ def explained(reason: dict[str, object], pair: str) -> str:
     return f"{pair}  # {chance:.4f} {why}\n"
 
 
-def explained_lines(learnt: Learnt, found: Listed) -> Iterator[str]:
+def explained_lines(learnt: LearntModel, found: Listed) -> Iterator[str]:
     """Each pair of the list with its reason."""
     pairs = lines(found, learnt.seed.six)
     for reason, pair in zip(reasons(learnt, found), pairs, strict=True):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from coordinator.commandline.progressbar import Bar
 from coordinator.files.owned import enter
 from coordinator.prediction import lists
-from coordinator.prediction.lists import Learnt, Round
+from coordinator.prediction.lists import LearntModel, Round
 from coordinator.processes.privilege import invoking_user
 from lzr.analysis.asked import Part
 from lzr.errors import UsageError, printable
@@ -48,7 +48,7 @@ _ANSWERS = "ACKed = 1 || fingerprint != unknown || sa_only = 1 || ackingFirewall
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoopPlan:
     """What is asked for. seeds: files. ranges: of the space. stop_at: share of a batch. scan: its options."""
 
     seeds: tuple[str, ...]
@@ -146,7 +146,7 @@ def _done(number: int) -> str:
     return f"round-{number:04}.done"
 
 
-def run(plan: Plan, say: Callable[[str], None]) -> int:
+def run(plan: LoopPlan, say: Callable[[str], None]) -> int:
     """Go on until the budget is spent or a batch yields too little; the exit status: LOST where not all could
     be read of what it learns from, or a scan says that results may be missing."""
     for word in plan.scan:
@@ -190,7 +190,12 @@ class _Loop:
     """The rounds so far, and what has been learnt from them."""
 
     def __init__(
-        self, plan: Plan, state: LoopDirectory, say: Callable[[str], None], troubles: Troubles, learnt: Learnt
+        self,
+        plan: LoopPlan,
+        state: LoopDirectory,
+        say: Callable[[str], None],
+        troubles: Troubles,
+        learnt: LearntModel,
     ) -> None:
         self.plan, self.state, self.say, self.troubles = plan, state, say, troubles
         self.learnt = learnt
@@ -300,7 +305,7 @@ def program() -> str:
     return found
 
 
-def _child(plan: Plan, state: LoopDirectory, number: int) -> int:
+def _child(plan: LoopPlan, state: LoopDirectory, number: int) -> int:
     """Scan a list with lzr; its exit status. Signals are handed on to it."""
     checkpoint = state.checkpoint_of(number)
     words = [program()]

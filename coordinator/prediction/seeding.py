@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from coordinator.analysis import beside
 from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
-from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, Lines
+from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, LineCounts
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Part
 from lzr.prediction import boxes as predictboxes
@@ -260,7 +260,7 @@ def _services(
         ).fetchnumpy()
         codes[place[found["at"]], KINDS.index(kind)] = found["code"]
         del found
-    lines = Lines()
+    lines = LineCounts()
     share = -(-total // _MOST_COUNTED)
     part = f" AND hash(p.key) % {share} = 0" if share > 1 else ""
     if share > 1:

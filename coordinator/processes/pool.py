@@ -30,7 +30,7 @@ from coordinator.processes.rundir import RunDir
 from lzr.ipc import credentials, limits, messages, packing
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.inbox import InvalidMessage
-from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
+from lzr.ipc.job import CollectorOutput, Event, Job, Setup, Spawn, pack
 from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.safetext import plain
 
@@ -169,7 +169,7 @@ class Pool:
         index: int,
         name: str,
         number: int,
-        outputs: Sequence[Output] = (),
+        outputs: Sequence[CollectorOutput] = (),
         *,
         fenced: Sequence[int] = (),
         replaces: bool = False,

@@ -22,7 +22,7 @@ from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import ProcessState
 from coordinator.processes.pool import Child, Pool, try_feed
 from lzr.ipc import messages, packing
-from lzr.ipc.job import Output
+from lzr.ipc.job import CollectorOutput
 from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.ownership import Machine
 from lzr.ownership import orders as do
@@ -53,7 +53,7 @@ class Spawned:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class ResultsWritten:
     """The collector `name` says that outcomes are written."""
 
     name: str
@@ -70,7 +70,7 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ProcessFault:
     """A process cannot go on. gone: the reader of the output has gone. reason: a sentence, or empty."""
 
     reason: str
@@ -78,14 +78,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepAnswers:
+class SweepHeard:
     """A flow worker has received answers to a sweep's SYNs, or has sent all SYNs of a stretch."""
 
     name: str
     message: messages.SweepAnswers
 
 
-Report = Event | Spawned | Written | Stats | Fault | SweepAnswers
+Report = Event | Spawned | ResultsWritten | Stats | ProcessFault | SweepHeard
 
 
 class Supervisor:
@@ -101,7 +101,7 @@ class Supervisor:
         pool: Pool,
         shards: int,
         ledger: Ledger,
-        outputs: Callable[[], list[Output]],
+        outputs: Callable[[], list[CollectorOutput]],
         first_orders: Callable[[], Sequence[Message]],
         meter: Meter,
         note: Callable[[str], None],
@@ -186,14 +186,14 @@ class Supervisor:
                 who = {"role": child.role, "index": child.index, "pid": child.pid}
                 return Stats(name, msgspec.structs.asdict(message) | who, message.last)
             case messages.Written():
-                return Written(name, message)
+                return ResultsWritten(name, message)
             case messages.SweepAnswers():
-                return SweepAnswers(name, message)
+                return SweepHeard(name, message)
             case messages.Fault(reason, gone):
                 if gone and name != self.writer:
                     raise SchemaError("a reader has gone, says one that does not write", name)
-                return Fault(plain(reason, 200), gone)
-            case messages.Refused(reason, sender, pid):
+                return ProcessFault(plain(reason, 200), gone)
+            case messages.RefusedMessage(reason, sender, pid):
                 self.refuse(f"says {name}: {reason}", sender or self.pool.name_of(pid))
             case messages.Ready():
                 return Ready(name)
@@ -336,7 +336,7 @@ class Supervisor:
 
     # --- the end -------------------------------------------------------------------------------------------
 
-    def end(self, seconds: float) -> Iterator[Written | Stats]:
+    def end(self, seconds: float) -> Iterator[ResultsWritten | Stats]:
         """Order flow workers, then collectors, to end; yield what they still report.
 
         Waits at most `seconds` for each of the two kinds.
@@ -354,14 +354,14 @@ class Supervisor:
                             if last:
                                 speaking.discard(name)
                             yield report
-                        case Written():
+                        case ResultsWritten():
                             yield report
                         case Died():
                             self.handle(report, time.monotonic())
                 if speaking and not self.pool.of_role(role):
                     until = min(until, time.monotonic() + _LAST_WORDS)
 
-    def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
+    def last_reports(self, seconds: float) -> Iterator[ResultsWritten | Stats]:
         """Yield what is still on the way when no process is left, until nothing has come for `seconds`."""
         milliseconds = round(seconds * 1000)
         while self.pool.reports.poll(milliseconds):
@@ -371,7 +371,7 @@ class Supervisor:
                 self.refuse(str(error), error.sender)
         while self._arrived:
             report = self._arrived.popleft()
-            if isinstance(report, Written | Stats):
+            if isinstance(report, ResultsWritten | Stats):
                 yield report
 
 

@@ -11,7 +11,7 @@ from coordinator.reports.sections import Sections, Turn, shown
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
 from lzr.analysis.page.health import health
-from lzr.analysis.page.parts import Bars, Cell, Part, Report, Section, Table, Text, Tile, Tiles, many
+from lzr.analysis.page.parts import Bars, Cell, PageTable, Paragraph, Part, Report, Section, Tile, Tiles, many
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -92,9 +92,9 @@ def _since(connection: DuckDBPyConnection, compared: Compared, asked: Coverage, 
         rows.append((row[2], where, shown(label, 40), shown(what, 200)))
     left = f"{total - len(rows):,} more: lzr diff lists them all." if total > len(rows) else ""
     if rows:
-        parts.append(Table("Changes", ("", "Service", "Protocol", "What"), tuple(rows), left))
+        parts.append(PageTable("Changes", ("", "Service", "Protocol", "What"), tuple(rows), left))
     for note in (*compared.notes, asked.why if counts["not_asked"] else ""):
         if note:
-            parts.append(Text(note[:1].upper() + note[1:] + "."))
+            parts.append(Paragraph(note[:1].upper() + note[1:] + "."))
     intro = f"Compared with {shown(older, 100)}: {many(compared.old)} then, {compared.new:,} now."
     return Section("changes", "Since the older scan", intro, tuple(parts))

@@ -12,13 +12,13 @@ from lzr.analysis.page.parts import (
     Bars,
     Line,
     Matrix,
+    PageTable,
+    Paragraph,
     Part,
     Section,
     ServiceRow,
-    Services,
-    Share,
-    Table,
-    Text,
+    ServiceTable,
+    ShareCell,
     Tile,
     many,
 )
@@ -176,11 +176,11 @@ class Sections:
             FROM (SELECT label, port, off, count(*) AS many FROM found WHERE off IS NOT NULL GROUP BY ALL)
             GROUP BY label ORDER BY 3 DESC, 2 DESC, 1 LIMIT 25"""
         )
-        table = Table(
+        table = PageTable(
             "How much of a protocol is off the ports assigned to it",
             ("Protocol", "Services", "Elsewhere", "Share", "Most seen there"),
             tuple(
-                (label, many, off, Share(off / many), ", ".join(map(str, ports or ())))
+                (label, many, off, ShareCell(off / many), ", ".join(map(str, ports or ())))
                 for label, many, off, ports in rows
             ),
             "Ports are those of IANA or customary ones, as lzr lists them with each protocol.",
@@ -222,7 +222,7 @@ class Sections:
             GROUP BY product ORDER BY 2 DESC, 1 LIMIT 30"""
         )
         named, kinds = self._row("SELECT count(*), count(DISTINCT product) FROM found WHERE product <> ''")
-        table = Table(
+        table = PageTable(
             "Products",
             ("Product", "Services", "Versions", "Most seen versions"),
             tuple(
@@ -233,7 +233,7 @@ class Sections:
             ),
             f"{kinds - len(rows):,} more products." if kinds > len(rows) else "",
         )  # fmt: skip
-        parts: list[Part] = [table] if rows else [Text("No reply named its product.")]
+        parts: list[Part] = [table] if rows else [Paragraph("No reply named its product.")]
         if self._row("SELECT count(*) FROM found WHERE application <> ''")[0]:
             parts.append(self._bars("Applications", "application", "application <> ''", wide=True))
         intro = f"{named:,} of {self.services:,} services name their software in the reply."
@@ -260,7 +260,7 @@ class Sections:
             FROM (SELECT *, CASE WHEN key[1:12] = {_V4} THEN key[1:15] ELSE key[1:6] END AS prefix
                 FROM outcomes)
             GROUP BY prefix HAVING mute > 0 ORDER BY mute DESC, prefix LIMIT 12""")
-        table = Table(
+        table = PageTable(
             "Networks with most ports that are open and hold nothing",
             ("Network", "Without a service", "With one", "Addresses", "Ports"),
             tuple((_network(prefix), *counts) for prefix, *counts in networks),
@@ -319,7 +319,7 @@ class Sections:
         )
         return Section("times", "Time to answer", intro, tuple(parts))
 
-    def table(self) -> Services:
+    def table(self) -> ServiceTable:
         """Rows until the room is used up: of each protocol on each port one, then a second, and so on."""
         cursor = self._connection.cursor()
         cursor.execute("""
@@ -342,7 +342,7 @@ class Sections:
             if room < 0:
                 break
         rows.sort(key=lambda row: (not row[6], row[2], row[1], row[0]))
-        return Services(rows, self.services, "of every protocol on every port some, by chance.")
+        return ServiceTable(rows, self.services, "of every protocol on every port some, by chance.")
 
 
 def _service_row(found: tuple[Any, ...]) -> ServiceRow:

@@ -18,7 +18,7 @@ from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files import opening, standard
 from coordinator.results.resultfile import ResultFile, content, default_name, open_result
 from lzr.errors import UsageError
-from lzr.ipc.job import Output
+from lzr.ipc.job import CollectorOutput
 from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
@@ -50,10 +50,10 @@ class Outputs:
     file: ResultFile | None = None
     name: str = ""
 
-    def for_collector(self) -> list[Output]:
+    def for_collector(self) -> list[CollectorOutput]:
         """What a collector has to know of each output, up to the acknowledged length."""
         return [
-            Output(number, form, offset, fresh, shared, lines)
+            CollectorOutput(number, form, offset, fresh, shared, lines)
             for number, (form, offset, fresh, shared, lines) in enumerate(
                 zip(self.forms, self.offsets, self.fresh, self.shared, self.lines, strict=True)
             )

@@ -40,7 +40,7 @@ _ENOUGH = "done, with as many results as asked for"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ScanEnding:
     """status: for the shell. failure: a sentence if the scan failed. unfinished: --resume could do the
     rest.
     """
@@ -71,7 +71,7 @@ class Loop:
 
     # --- life ------------------------------------------------------------------------------------------
 
-    def run(self) -> Ending:
+    def run(self) -> ScanEnding:
         """Run the scan until every input has its fate or somebody ends it; then end the other processes."""
         failure, mistaken = "", False
         try:
@@ -93,7 +93,7 @@ class Loop:
             status = 128 + self._signals.number
         else:
             status = READER_GONE if self._reports.reader_gone else OK
-        return Ending(status, failure, self._unfinished)
+        return ScanEnding(status, failure, self._unfinished)
 
     def _start(self) -> None:
         """Fork the first collectors and flow workers."""

@@ -13,7 +13,7 @@ from secrets import randbits as random_bits
 from coordinator.console.console import About, Console
 from coordinator.console.signals import Signals
 from coordinator.doctor import checks, facts
-from coordinator.doctor.checks import Finding, Wanted
+from coordinator.doctor.checks import Finding, ScanNeeds
 from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
@@ -296,7 +296,7 @@ def _preflight(
 ) -> tuple[Finding, ...]:
     """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
     net, processes = out.network, workers.flow + workers.collect + 2
-    wanted = Wanted(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
+    wanted = ScanNeeds(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
     user = privilege.User(options.user or str(run_as[0]), *run_as)
     found = checks.preflight(facts.gather(options, user), wanted)
     for finding in found:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.processes.supervisor import Fault, Report, Spawned, Stats, SweepAnswers, Written
+from coordinator.processes.supervisor import ProcessFault, Report, ResultsWritten, Spawned, Stats, SweepHeard
 from coordinator.scan.accounts import NotTheirs
 from coordinator.scan.parts import Parts
 from lzr.ipc import messages
@@ -40,12 +40,12 @@ class Reports:
         heard: list[tuple[str, messages.SweepAnswers]] = []
         try:
             for report in self._supervisor.reports(others_ready=others_ready):
-                if isinstance(report, SweepAnswers):
+                if isinstance(report, SweepHeard):
                     heard.append((report.name, report.message))
                     if sum(len(each.rows) for _, each in heard) > _TOGETHER:
                         self._hear(heard, now)
                     continue
-                if not isinstance(report, Written):  # what follows may build on it, but that
+                if not isinstance(report, ResultsWritten):  # what follows may build on it, but that
                     self._hear(heard, now)
                 self._take(report, now)
         finally:
@@ -71,9 +71,9 @@ class Reports:
                     news = self._sweeping.note_drops(name, self._supervisor.shards_of(name), figures["drops"])
                     self._alerts.note_dropped(*news)
                     self._sweeping.heard_until.note(name, figures["looked_ns"] / 1e9)
-            case Written():
+            case ResultsWritten():
                 self._take_written(report)
-            case Fault(reason, gone):
+            case ProcessFault(reason, gone):
                 self.reader_gone |= gone
                 if reason:
                     raise ScanError(reason)
@@ -86,10 +86,10 @@ class Reports:
             case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
                 self.apply(self._supervisor.handle(report, now))
 
-    def take_last(self, report: Written | Stats) -> None:
+    def take_last(self, report: ResultsWritten | Stats) -> None:
         """Take a report that comes while all processes are ending: only written results and figures count."""
         match report:
-            case Written():
+            case ResultsWritten():
                 self._take_written(report)
             case Stats(_, figures):
                 self._take_figures(figures, time.monotonic())
@@ -100,7 +100,7 @@ class Reports:
         if errors:
             self._alerts.note_unsent(errors)
 
-    def _take_written(self, report: Written) -> None:
+    def _take_written(self, report: ResultsWritten) -> None:
         if report.name != self._supervisor.writer:
             return  # of a collector that is gone: its successor writes these again
         try:

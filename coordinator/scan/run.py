@@ -18,7 +18,7 @@ from coordinator.input.stream import Stream
 from coordinator.processes import limits
 from coordinator.processes.launch import Launched
 from coordinator.scan import wording
-from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
+from coordinator.scan.loop import FAILED, LOST, OK, Loop, ScanEnding
 from coordinator.scan.prepare import Prepared, begin, make_console, prepare
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
@@ -105,7 +105,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
         wording.put_down(record, shown, log)
 
 
-def _tell(ready: Prepared, ending: Ending) -> None:
+def _tell(ready: Prepared, ending: ScanEnding) -> None:
     """If nobody has answered, tell the user where to look."""
     options = ready.job.options
     snapshot = ready.console.snapshot(time.monotonic(), time.time())

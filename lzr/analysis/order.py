@@ -61,7 +61,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Services:
+class ServiceOutcomes:
     """ports: (n,) of the services; kinds: (n,) rows of `outcomes`; outcomes: (kinds, handshakes)."""
 
     ports: Ports
@@ -69,16 +69,16 @@ class Services:
     outcomes: Bytes
 
     @staticmethod
-    def of(ports: Ports, outcomes: Bytes) -> Services:
+    def of(ports: Ports, outcomes: Bytes) -> ServiceOutcomes:
         """outcomes: (n, handshakes) of each service."""
         kinds, which = np.unique(outcomes, axis=0, return_inverse=True)
-        return Services(ports.astype(np.uint16), which.reshape(-1).astype(np.intp), kinds)
+        return ServiceOutcomes(ports.astype(np.uint16), which.reshape(-1).astype(np.intp), kinds)
 
     def __len__(self) -> int:
         return len(self.ports)
 
-    def take(self, which: Mask) -> Services:
-        return Services(self.ports[which], self.kinds[which], self.outcomes)
+    def take(self, which: Mask) -> ServiceOutcomes:
+        return ServiceOutcomes(self.ports[which], self.kinds[which], self.outcomes)
 
     @property
     def identified(self) -> int:
@@ -139,7 +139,12 @@ class Curve:
 
 
 def learn(
-    services: Services, costs: Costs, *, inside: Mask | None = None, least: int = 1, prior: float = PRIOR
+    services: ServiceOutcomes,
+    costs: Costs,
+    *,
+    inside: Mask | None = None,
+    least: int = 1,
+    prior: float = PRIOR,
 ) -> Learned:
     """An order for each port with at least `least` services, and one for all others.
 
@@ -171,7 +176,7 @@ def learn(
     return Learned(whole, of_port, worth)
 
 
-def run(learned: Learned, services: Services, costs: Costs) -> tuple[Floats, Floats]:
+def run(learned: Learned, services: ServiceOutcomes, costs: Costs) -> tuple[Floats, Floats]:
     """What each step identifies of these services, and the packets it takes: two of (rows, steps).
 
     Steps after a row's last take nothing; what a step does is not changed by leaving out later ones.
@@ -195,7 +200,7 @@ def run(learned: Learned, services: Services, costs: Costs) -> tuple[Floats, Flo
     return gains, packets
 
 
-def curve(learned: Learned, services: Services, costs: Costs) -> Curve:
+def curve(learned: Learned, services: ServiceOutcomes, costs: Costs) -> Curve:
     """How many of these services are identified for how many packets, as the price falls."""
     gains, packets = run(learned, services, costs)
     asked = learned.orders != END
@@ -209,7 +214,7 @@ def curve(learned: Learned, services: Services, costs: Costs) -> Curve:
 
 
 def held_out(
-    services: Services, half: Mask, costs: Costs, *, inside: Mask | None = None, least: int = 1
+    services: ServiceOutcomes, half: Mask, costs: Costs, *, inside: Mask | None = None, least: int = 1
 ) -> Curve:
     """Each half of the services judged by the orders learned from the other half, as one curve.
 
@@ -242,7 +247,7 @@ def single(order: tuple[int, ...]) -> Learned:
     return Learned(orders, np.zeros(_PORTS, np.intp), np.full(orders.shape, np.inf))
 
 
-def merged(learned: Learned, services: Services, most: int) -> tuple[list[tuple[int, ...]], Bytes]:
+def merged(learned: Learned, services: ServiceOutcomes, most: int) -> tuple[list[tuple[int, ...]], Bytes]:
     """At most `most` different orders, the first that of all other ports, and each port's, (65536,).
 
     Ports whose orders are shared by the fewest services fall back to the first.
@@ -274,7 +279,7 @@ def _pieces(rows: int, kinds: int) -> Iterator[tuple[int, int]]:
         yield low, min(rows, low + step)
 
 
-def _weights(services: Services, of_port: NDArray[np.intp], low: int, high: int) -> Floats:
+def _weights(services: ServiceOutcomes, of_port: NDArray[np.intp], low: int, high: int) -> Floats:
     """How many services of each kind the rows from low to high have: (high - low, kinds)."""
     kinds = len(services.outcomes)
     at = of_port[services.ports]

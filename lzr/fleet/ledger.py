@@ -22,7 +22,7 @@ COMMON = ("unparsable", "not a SYN-ACK", "unsuccessful", "repeat")
 
 
 @dataclass(frozen=True)
-class OfRun:
+class RunCounts:
     """What a run states: inputs it has read, how many are its own, how many are in no shard, and the records
     it has written (None where that is not known).
     """
@@ -35,14 +35,14 @@ class OfRun:
 
 
 @dataclass
-class Ledger:
+class FleetLedger:
     """inputs: of the whole plan. runs: those that count, in the lock's order. common: inputs that every box
     refuses. faults: sentences; without any, `agrees`. records: by box, those of all its runs, where each of
     them has stated it.
     """
 
     inputs: int = 0
-    runs: list[OfRun] = field(default_factory=list)
+    runs: list[RunCounts] = field(default_factory=list)
     common: int = 0
     faults: list[str] = field(default_factory=list)
     records: dict[str, int] = field(default_factory=dict)
@@ -68,10 +68,10 @@ class Ledger:
         return f"inputs: {self.inputs:,}; {' + '.join(parts) or 'nothing is known'} = {total:,}: {said}"
 
 
-def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
+def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> FleetLedger:
     """The ledger from the metadata of any runs, in any order, also repeated. metadata: (name, content)."""
-    ledger = Ledger()
-    found: dict[Run, OfRun] = {}
+    ledger = FleetLedger()
+    found: dict[Run, RunCounts] = {}
     for name, table in metadata:
         try:
             one = _of_run(lock, table, name, ledger)
@@ -93,7 +93,7 @@ def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
     return ledger
 
 
-def _compare(lock: Lock, ledger: Ledger) -> None:
+def _compare(lock: Lock, ledger: FleetLedger) -> None:
     """Compare what all runs state together."""
     runs = ledger.runs
     total = sum(one.own for one in runs)
@@ -115,7 +115,7 @@ def _compare(lock: Lock, ledger: Ledger) -> None:
         ledger.faults.append(f"{abs(missing):,} of {ledger.inputs:,} inputs {what}")
 
 
-def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun:
+def _of_run(lock: Lock, table: Any, name: str, ledger: FleetLedger) -> RunCounts:
     """Take what one file states; faults go into the ledger. Raises NoMetadata."""
     metadata = check(table)
     options, inputs = section(metadata, "options"), section(metadata, "inputs")
@@ -136,7 +136,7 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun:
     if lock.is_current(run):
         ledger.faults += [f"{run.name}: {fault}" for fault in _faults(lock, metadata, fates)]
     common = sum(fates.get(fate, 0) for fate in COMMON) if lock.plan.input is not None else 0
-    return OfRun(run, read, read - fates.get(ELSEWHERE, 0) - common, common, _records(metadata))
+    return RunCounts(run, read, read - fates.get(ELSEWHERE, 0) - common, common, _records(metadata))
 
 
 def _records(metadata: Mapping[str, Any]) -> int | None:

@@ -65,7 +65,7 @@ class Placing(Protocol):
         """
 
 
-class OfRun(Protocol):
+class MergedRun(Protocol):
     """The fields of a plan's run that are used here (see `lzr.fleet.lock.Run`)."""
 
     @property
@@ -113,7 +113,7 @@ class _Source:
 class Generations:
     """In which generation a record was made, from our address in it and its shard."""
 
-    def __init__(self, runs: Iterable[OfRun], shards: int, placing: Placing) -> None:
+    def __init__(self, runs: Iterable[MergedRun], shards: int, placing: Placing) -> None:
         """runs: all of the plan, those that were given up included. Raises ValueError for an invalid
         source.
         """
@@ -205,7 +205,7 @@ def chosen(rows: Rows) -> Chosen:
     return Chosen(kept, alike, len(rows) - len(kept) - alike, order[~again])
 
 
-def by_box(runs: Iterable[OfRun], rows: Rows, lines: NDArray[np.int64]) -> dict[str, int]:
+def by_box(runs: Iterable[MergedRun], rows: Rows, lines: NDArray[np.int64]) -> dict[str, int]:
     """How many of these RECORD rows are of each box, by its sources. lines: the rows' numbers."""
     networks: dict[str, set[tuple[tuple[int, int], tuple[int, int]]]] = {}
     for run in runs:

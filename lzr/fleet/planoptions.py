@@ -109,7 +109,7 @@ def check(words: tuple[str, ...], where: str) -> None:
         handshakes.handshakes(options.handshakes)
     except UsageError as error:
         raise UsageError(f"{where}: options: {error}") from None
-    except parse.Answer as answer:
+    except parse.ShowText as answer:
         raise UsageError(f"{where}: options: --{answer.action} asks for a text, not for a scan") from None
     for row in TABLE:
         if row.attr in options.given:

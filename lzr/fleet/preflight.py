@@ -30,7 +30,7 @@ _MOST_FINDINGS, _MOST_ADDRESSES = 100, 100_000
 
 
 @dataclass(frozen=True)
-class Facts:
+class BoxFacts:
     """What a box tells of itself. Sums as in the lock; None, with `trouble`, where a file cannot be read.
 
     offset: seconds that its clock is ahead of the controller's, give or take `error`. addresses: its own,
@@ -56,7 +56,7 @@ class Facts:
     others: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
+def of_plain(found: Mapping[str, Any], offset: float, error: float) -> BoxFacts:
     """The facts that a box has reported. offset, error: of its clock, as measured. Raises ValueError."""
 
     def text(key: str) -> str:
@@ -83,7 +83,7 @@ def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
         raise ValueError("findings are none")
     if not isinstance(ports, (list, tuple)) or len(ports) != 2 or not all(type(one) is int for one in ports):
         raise ValueError("ephemeral ports are none")
-    return Facts(
+    return BoxFacts(
         text("version"),
         text("id"),
         text("input_sha256") or None,
@@ -101,7 +101,7 @@ def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
     )
 
 
-def judge(lock: Lock, facts: Mapping[str, Facts]) -> dict[str, tuple[str, ...]]:
+def judge(lock: Lock, facts: Mapping[str, BoxFacts]) -> dict[str, tuple[str, ...]]:
     """The faults of every box whose facts are known, each a sentence without the box's name; faults of the
     plan as a whole are under EVERYBODY. Boxes without a fault are left out.
     """
@@ -116,7 +116,7 @@ def unreachable(plan: Plan, box: str, why: str) -> str:
     return f"is not connected to {plan.controller}: {remedy}{f' ({why})' if why else ''}"
 
 
-def _of_box(lock: Lock, box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
+def _of_box(lock: Lock, box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str]:
     here = facts[box.name]
     if here.version != lock.version:
         yield f"has lzr {here.version}, and the plan was settled with {lock.version}"
@@ -147,7 +147,7 @@ def _of_box(lock: Lock, box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
     yield from here.findings
 
 
-def _sources(box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
+def _sources(box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str]:
     """Check that a box's source addresses are on its interface, and that no other host has them."""
     here = facts[box.name]
     for source in box.source:
@@ -190,7 +190,7 @@ def _within(address: str, network: Any) -> bool:
     return one.version == network.version and one in network
 
 
-def _channel(plan: Plan, box: Box, here: Facts) -> Iterator[str]:
+def _channel(plan: Plan, box: Box, here: BoxFacts) -> Iterator[str]:
     """Check that --guard ingress does not drop the controller's packets: it drops all that come to the
     sources at the scan's ports.
     """
@@ -227,5 +227,5 @@ def _of_all(lock: Lock) -> Iterator[str]:
         yield f"the plan's rate is {lock.plan.rate:,}/s, and the caps of its boxes allow {most:,}/s together"
 
 
-def _shares(plan: Plan, names: set[str]) -> list[rates.Share]:
-    return [rates.Share(box.name, box.weight, box.rate_cap) for box in plan.boxes if box.name in names]
+def _shares(plan: Plan, names: set[str]) -> list[rates.RateShare]:
+    return [rates.RateShare(box.name, box.weight, box.rate_cap) for box in plan.boxes if box.name in names]

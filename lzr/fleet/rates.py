@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RateShare:
     """A box that takes part. weight: above 0. cap: the most it may have a second; None for no cap."""
 
     name: str
@@ -17,7 +17,7 @@ class Share:
     cap: int | None = None
 
 
-def deal(rate: int, boxes: Iterable[Share]) -> Mapping[str, int]:
+def deal(rate: int, boxes: Iterable[RateShare]) -> Mapping[str, int]:
     """By name, how many targets each box may start in a second; the sum is `rate`, or the sum of the caps if
     that is less.
 
@@ -43,13 +43,13 @@ def deal(rate: int, boxes: Iterable[Share]) -> Mapping[str, int]:
     return dict(sorted(dealt.items()))
 
 
-def most(boxes: Iterable[Share]) -> int | None:
+def most(boxes: Iterable[RateShare]) -> int | None:
     """The sum of the caps, which is the most that can be shared out; None where a box has no cap."""
     caps = [box.cap for box in boxes]
     return None if None in caps else sum(cap for cap in caps if cap is not None)
 
 
-def _whole(room: int, boxes: list[Share]) -> dict[str, int]:
+def _whole(room: int, boxes: list[RateShare]) -> dict[str, int]:
     """Whole numbers by weight, each 1 at least, that sum to `room`: the largest remainders are rounded up."""
     if not boxes:
         return {}

@@ -63,7 +63,7 @@ class Wanted:
             return None
         own = {name: rate for name, rate in self.own if name not in gone}
         left = [
-            rates.Share(box.name, box.weight, box.rate_cap)
+            rates.RateShare(box.name, box.weight, box.rate_cap)
             for box in boxes
             if box.name not in gone and box.name not in own
         ]

@@ -102,7 +102,7 @@ class LastReport:
 
 
 @dataclass(frozen=True)
-class Row:
+class BoxRow:
     """A box as it is shown.
 
     at: when anything was heard of it last; age: how many seconds ago; None: never. shards: how many it has.
@@ -150,13 +150,13 @@ class FleetView:
     """
 
     name: str
-    rows: tuple[Row, ...]
-    totals: Row
+    rows: tuple[BoxRow, ...]
+    totals: BoxRow
     warnings: tuple[str, ...] = ()
     blind: tuple[str, ...] = field(default=())
 
 
-class OfRun(Protocol):
+class ShownRun(Protocol):
     """The fields of a plan's run that are used here (see `lzr.fleet.lock.Run`)."""
 
     @property
@@ -169,7 +169,7 @@ class OfRun(Protocol):
 
 def view(
     name: str,
-    runs: Iterable[OfRun],
+    runs: Iterable[ShownRun],
     heard: Mapping[str, LastReport],
     now: float,
     warnings: Sequence[str] = (),
@@ -179,7 +179,7 @@ def view(
     heard: by the name of the box. now: on the clock of `LastReport.at`. warnings: of no box, to be shown
     first.
     """
-    boxes: dict[str, list[OfRun]] = {}
+    boxes: dict[str, list[ShownRun]] = {}
     for run in runs:
         boxes.setdefault(run.box, []).append(run)
     for box in heard:
@@ -204,7 +204,7 @@ def _after(sentence: str) -> str:
     return f" ({sentence})" if sentence else ""
 
 
-def _row(box: str, runs: Sequence[OfRun], heard: LastReport, now: float) -> Row:
+def _row(box: str, runs: Sequence[ShownRun], heard: LastReport, now: float) -> BoxRow:
     age = None if heard.at is None else max(0.0, now - heard.at)
     s = heard.figures
     lost = age is None or age > LOST
@@ -214,9 +214,9 @@ def _row(box: str, runs: Sequence[OfRun], heard: LastReport, now: float) -> Row:
     generation = max((run.generation for run in runs), default=0)
     if s is None:
         share = 1.0 if state == BoxState.DONE else None
-        return Row(box, state, heard.at, age, generation, shards, heard.sentence, share=share, lease=lease)
+        return BoxRow(box, state, heard.at, age, generation, shards, heard.sentence, share=share, lease=lease)
     moving = not lost and state not in ENDED and state != BoxState.STARTING
-    return Row(
+    return BoxRow(
         box,
         state,
         heard.at,
@@ -259,7 +259,7 @@ def _state(heard: LastReport, lost: bool) -> str:
     return BoxState.RUNNING
 
 
-def _totals(rows: Sequence[Row]) -> Row:
+def _totals(rows: Sequence[BoxRow]) -> BoxRow:
     """Sums. The progress of all is measured by shards, and the time left is that of the slowest."""
     shards = sum(row.shards for row in rows)
     known = [row for row in rows if row.share is not None or not row.shards]
@@ -271,7 +271,7 @@ def _totals(rows: Sequence[Row]) -> Row:
     limits = [row.rate_limit for row in going]
     states = Counter(row.state for row in rows)
     state = next(iter(states)) if len(states) == 1 else ", ".join(f"{n} {s}" for s, n in states.items())
-    return Row(
+    return BoxRow(
         "all",
         state,
         max((row.at for row in rows if row.at is not None), default=None),

@@ -107,7 +107,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class CollectorOutput:
     """One output of a collector: its descriptor, its form, the length that counts, and whether it is new.
 
     shared: other programs write to it too, so nothing may be cut off. lines: records of this scan in it.
@@ -138,7 +138,7 @@ class Spawn:
     index: int
     name: str
     number: int
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[CollectorOutput, ...] = ()
     written: tuple[tuple[int, int], ...] = ()
     fenced: tuple[int, ...] = ()
     token: bytes = b""

@@ -22,7 +22,7 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
 | Released | flow worker → coordinator (reports) | FLOW, TIMER, ASKED, TARGET not begun, HELD with bytes |
-| Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, Refused | any → coordinator (reports) | |
+| Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, RefusedMessage | any → coordinator | |
 
 `incarnation` is a flow worker's own number: its successor in the same place has another. Reports and results
 name their sender and prove it (`lzr.ipc.credentials`), so no other process of the same user can send in its
@@ -329,7 +329,7 @@ class Fault(Message, frozen=True):
     gone: bool = False
 
 
-class Refused(Message, frozen=True):
+class RefusedMessage(Message, frozen=True):
     """A collector has refused an invalid message. sender: who has certainly sent it, or empty. pid: the other
     end of the connection, where only that is known, else 0.
     """
@@ -389,7 +389,7 @@ COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
     "flow": (Ready, Adopted, Released, SweepAnswers, FlowStats, Fault),
-    "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
+    "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, RefusedMessage),
 }
 """By role, the kinds of report that such a process may send."""
 

@@ -37,7 +37,7 @@ KEYS: dict[str, Option] = {
 """Key of the configuration file → row: the long names."""
 
 
-class Answer(Exception):
+class ShowText(Exception):
     """The user asked for a text, not for a scan: `show` it and exit with status 0."""
 
     def __init__(self, action: str) -> None:
@@ -79,7 +79,7 @@ def parse(
     values: Values = {}
     config = ""
     if argv and argv[0] in TEXTS:
-        raise Answer(_asked(argv))
+        raise ShowText(_asked(argv))
     for row, name, text in _flags(argv):
         if row.attr:
             before = values.get(row.attr) if row.kind.adds or row.kind.once else None
@@ -91,7 +91,7 @@ def parse(
         elif row.long == "config":
             config = str(_parsed(row, name, text))
         elif _parsed(row, name, text):
-            raise Answer(row.long)
+            raise ShowText(row.long)
     if config:
         kept = _config(config, read)
         if "blocklist_file" in kept and "blocklist_file" in values:  # nobody is contacted whom either names

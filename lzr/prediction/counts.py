@@ -72,14 +72,14 @@ def conditions(services: Services, kind: int) -> tuple[I64, I64]:
 
 class HostAnswers:
     """What hosts were asked and answered, whatever the kind of condition: pairs of services that the seed
-    found, and what was asked singly. covered, base: as of `Known`.
+    found, and what was asked singly. covered, base: as of `AskedFor`.
     """
 
     def __init__(self, services: Services, asked: Asked) -> None:
         hosts, host = np.unique(services.number, return_inverse=True)
         masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
         self.covered: Bool = asked.covered(masks)
-        known = Known(services, asked, hosts, host, mask, self.covered)
+        known = AskedFor(services, asked, hosts, host, mask, self.covered)
         self.base = known.base
         self._services = services
         self._mask = mask[host]
@@ -143,7 +143,7 @@ def _pairs(host: I64) -> tuple[I64, I64]:
     return left[other], right[other]
 
 
-class Known:
+class AskedFor:
     """When and why each service was asked for.
 
     singles: what the hosts were asked beside the products; hit: (m,) whether that answered. round: (n,)

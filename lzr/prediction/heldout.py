@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lzr.prediction.asked import Asked
 from lzr.prediction.conditions import BOUNDS, Bound, Conditions, Found
-from lzr.prediction.counts import Known, Services, eligible
+from lzr.prediction.counts import AskedFor, Services, eligible
 from lzr.prediction.weighing import Weights, weights
 
 I64 = NDArray[np.int64]
@@ -247,7 +247,7 @@ def _scored(
     hosts, host = np.unique(held.number, return_inverse=True)
     masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
     covered = asked.covered(masks)
-    known = Known(held, asked, hosts, host, mask, covered)
+    known = AskedFor(held, asked, hosts, host, mask, covered)
     of, port = host[found.group], found.port
     use = covered[mask[of], port] & (known.round[found.group] == 0)
     singles = known.singles

@@ -41,7 +41,7 @@ def identity(name: Name) -> Identity:
     return UNKNOWN if name is None else Identity(name)
 
 
-class Row(NamedTuple):
+class OutcomeRow(NamedTuple):
     """An OUTCOME row as plain numbers; the same fields in the same order."""
 
     ts: int
@@ -70,11 +70,11 @@ class Row(NamedTuple):
     cut: int
 
 
-assert Row._fields == OUTCOME.names
+assert OutcomeRow._fields == OUTCOME.names
 
 
 def record(
-    row: Row, data: bytes, name: Name, handshakes: Sequence[str] = (), *, expanded: bool = False
+    row: OutcomeRow, data: bytes, name: Name, handshakes: Sequence[str] = (), *, expanded: bool = False
 ) -> Record:
     """One record with all fields, empty ones too, so that a filter can ask for any; `data` as Latin-1."""
     it = identity(name)
@@ -112,12 +112,12 @@ def record(
     }
 
 
-def unpack(rows: NDArray[Any], blob: bytes | memoryview) -> Iterator[tuple[Row, bytes]]:
+def unpack(rows: NDArray[Any], blob: bytes | memoryview) -> Iterator[tuple[OutcomeRow, bytes]]:
     """Each row with its payload. Raises ValueError if the rows promise more than there is."""
     if int(rows["data_len"].sum(dtype=np.uint64)) > len(blob):
         raise ValueError("the rows promise more payload than there is")
     start = 0
-    for row in map(Row._make, rows.tolist()):
+    for row in map(OutcomeRow._make, rows.tolist()):
         yield row, bytes(blob[start : start + row.data_len])
         start += row.data_len
 
@@ -163,7 +163,7 @@ class Encoder(ABC):
                 keep[at] = keep[at] and self.wanted(self.record(row, data, name))
         return keep
 
-    def record(self, row: Row, data: bytes, name: Name) -> Record:
+    def record(self, row: OutcomeRow, data: bytes, name: Name) -> Record:
         return record(row, data, name, self.handshakes, expanded=self.expanded)
 
     def encode(self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name]) -> bytes:
@@ -183,7 +183,7 @@ class Encoder(ABC):
         )
 
     @abstractmethod
-    def _line(self, row: Row, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
         """One line."""
 
 
@@ -212,7 +212,7 @@ class JsonEncoder(Encoder):
     ) -> bytes:
         return super()._lines(rows, blob, names, keep)
 
-    def _line(self, row: Row, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
         whole = self.record(row, data, name)
         parts = []
         for key in self.fields:
@@ -237,7 +237,7 @@ class CsvEncoder(Encoder):
     def header(self) -> bytes:
         return (",".join(self.fields) + "\n").encode("ascii")
 
-    def _line(self, row: Row, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
         whole = self.record(row, data, name)
         cells = []
         for key in self.fields:
@@ -264,7 +264,7 @@ class ZgrabEncoder(Encoder):
             keep &= np.array([identity(name).label != "unknown" for name in names], np.bool_)
         return keep
 
-    def _line(self, row: Row, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
         address = addresses.text(row.peer_hi, row.peer_lo, expanded=self.expanded)
         return f"{address},,{csv_cell(identity(name).label)},{row.peer_port}\n"
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Part(Generic[T]):
+class SpreadPart(Generic[T]):
     """count: pairs, of which `done` have been taken. begin: when the first of its slices is due."""
 
     what: T
@@ -43,7 +43,7 @@ class Spread(Generic[T]):
     def __init__(self) -> None:
         self.waiting = 0
         """Pairs, due or not."""
-        self._parts: deque[Part[T]] = deque()
+        self._parts: deque[SpreadPart[T]] = deque()
         self._until = 0  # the last part's time ends then
 
     def put(self, what: T, count: int, span: int, begin: int) -> None:
@@ -54,7 +54,7 @@ class Spread(Generic[T]):
         """
         slices = max(1, span // SLICE)
         begin = max(begin, self._until) if span else begin
-        self._parts.append(Part(what, count, begin, slices))
+        self._parts.append(SpreadPart(what, count, begin, slices))
         self._until = begin + span
         self.waiting += count
 

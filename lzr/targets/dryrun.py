@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from lzr import addresses
 from lzr.rows import TARGET, V4_MAPPED, join
 from lzr.targets.lines import BLANK, LONGEST_LINE, every, plain
-from lzr.targets.reader import Batch, LineReader, Reader, Refused, Tally, Target, host
+from lzr.targets.reader import Batch, LineReader, Reader, Refused, RefusedInputs, Target, host
 
 _TCP = re.compile(rb"tcp \{ source: [0-9]{1,5} \| dest: ([0-9]{1,5}) \| [^{}]*\}")
 _IP = re.compile(rb"ip6? \{ saddr: [0-9A-Fa-f:.]{2,45} \| daddr: ([0-9A-Fa-f:.]{2,45}) \| [^{}]*\}")
@@ -64,7 +64,7 @@ class DryrunReader(LineReader):
         if not self._started:
             block = self._open(block)
         _, lines, numbers = every(block)
-        tally = Tally(self._shown)
+        tally = RefusedInputs(self._shown)
         found: list[tuple[int, int, int, int]] = []
         for _, start, stop, number in lines:
             text = block[start:stop]
@@ -77,7 +77,9 @@ class DryrunReader(LineReader):
         self._shown = tally.shown
         return tally.batch(_rows(np.array(found, np.uint64).reshape(-1, 4)))
 
-    def _part(self, text: bytes, at: int, tally: Tally, found: list[tuple[int, int, int, int]]) -> bool:
+    def _part(
+        self, text: bytes, at: int, tally: RefusedInputs, found: list[tuple[int, int, int, int]]
+    ) -> bool:
         """Take a line of a block. False: it is no such line."""
         if text.startswith(b"tcp ") and (match := _TCP.fullmatch(text)):
             if self._port:
@@ -106,7 +108,7 @@ class DryrunReader(LineReader):
             self._kept, self._first = text, at
         return True
 
-    def _close(self, tally: Tally, found: list[tuple[int, int, int, int]]) -> None:
+    def _close(self, tally: RefusedInputs, found: list[tuple[int, int, int, int]]) -> None:
         """A block has ended: it becomes a target, or is refused."""
         why = self._why
         if not self._port:
@@ -141,7 +143,7 @@ class FastDryrunReader(Reader):
         found[:, 0] = ordinals[good]
         found[:, 2] = address[good].astype(np.uint64) | np.uint64(V4_MAPPED)
         found[:, 3] = port[good]
-        tally = Tally(self._shown)
+        tally = RefusedInputs(self._shown)
         for at in np.flatnonzero(~good).tolist():
             reason = "port 0" if port[at] == 0 else "not the address of one host"
             text = f"{addresses.text(0, V4_MAPPED | int(address[at]))}:{port[at]}".encode()
@@ -152,7 +154,7 @@ class FastDryrunReader(Reader):
 
     def finish(self) -> Batch:
         """The input has ended: what is left is no whole record."""
-        tally = Tally(self._shown)
+        tally = RefusedInputs(self._shown)
         if self._tail:
             tally.refuse(
                 self._inputs, self._inputs + 1, "cut short: a record is six bytes", self._tail.strip(BLANK)

@@ -40,7 +40,7 @@ SCHEMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class HeadingColumns:
     """What a heading says: where the address and the port of a line stand; port -1: nowhere."""
 
     mark: str
@@ -56,7 +56,7 @@ class Columns:
         return (self.size, self.addresses, self.port) == (2, (0,), 1) and self.mark in ",;:"
 
 
-def heading(text: bytes) -> Columns | None:
+def heading(text: bytes) -> HeadingColumns | None:
     """The columns that the first line of an input names, None if it is no heading."""
     line = text.decode("latin-1").lower()
     mark = next((mark for mark in ",;\t: " if mark in line), ",")
@@ -73,10 +73,10 @@ def heading(text: bytes) -> Columns | None:
         return None  # a sentence, or a line with a host of that name
     success = places.get("success", -1)
     protocol = next((places[name] for name in ("protocol", "proto") if name in places), -1)
-    return Columns(mark, len(cells), found, port, success, protocol)
+    return HeadingColumns(mark, len(cells), found, port, success, protocol)
 
 
-def blocks(text: bytes, columns: Columns | None = None) -> list[Block]:
+def blocks(text: bytes, columns: HeadingColumns | None = None) -> list[Block]:
     """What a line (no blanks around it, not empty) names; it may be nothing. Raises Refused."""
     if columns is not None:
         return [_row(text.decode("utf-8", "replace"), columns)]
@@ -217,7 +217,7 @@ def _text(record: dict[str, Any], names: Sequence[str]) -> str:
 # --- CSV and plain lines -----------------------------------------------------------------------------------
 
 
-def _row(line: str, columns: Columns) -> Block:
+def _row(line: str, columns: HeadingColumns) -> Block:
     """A line under a heading."""
     if columns.port < 0:
         raise Refused("the heading names no port (sport, or port)")
@@ -316,7 +316,7 @@ class ListReader(LineReader):
 
     def __init__(self) -> None:
         super().__init__(lines.listed)
-        self._columns: Columns | None = None
+        self._columns: HeadingColumns | None = None
 
     def heading(self, text: bytes) -> bool:
         columns = heading(text)

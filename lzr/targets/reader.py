@@ -133,7 +133,7 @@ def refuse_many(hi: int, lo: int) -> None:
         raise Refused("the broadcast address")
 
 
-class Tally:
+class RefusedInputs:
     """Collects the refusals of one batch; keeps texts only while the run has shown few."""
 
     __slots__ = ("ordinals", "reasons", "rejected", "shown")
@@ -270,7 +270,7 @@ class LineReader(Reader):
         room = block.count(b"\n") + 1
         rows = np.empty(room, TARGET)
         count, left, numbers = self._scan(block, rows, self._inputs)
-        tally = Tally(self._shown)
+        tally = RefusedInputs(self._shown)
         bad = []
         folded: list[tuple[int, int, bytes, list[Block]]] = []
         view = rows.data.cast("B")
@@ -325,7 +325,7 @@ class LineReader(Reader):
         rows: NDArray[Any],
         bad: list[int],
         folded: list[tuple[int, int, bytes, list[Block]]],
-        tally: Tally,
+        tally: RefusedInputs,
     ) -> None:
         """Put a block's rows and its lines of several targets into input order, and number them."""
         good = np.ones(len(rows), np.bool_)

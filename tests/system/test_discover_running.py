@@ -51,7 +51,7 @@ class TestDiscover:
         route(wire, "default", "via", PEER)
         real, refusals = netlink.Netlink.ask, 2
 
-        def ask(self: netlink.Netlink, kind: int, *more: Any, **named: Any) -> list[netlink.Message]:
+        def ask(self: netlink.Netlink, kind: int, *more: Any, **named: Any) -> list[netlink.NetlinkMessage]:
             nonlocal refusals
             if kind == netlink.NEWNEIGH and refusals:
                 refusals -= 1

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from coordinator.doctor import doctor, probing
-from coordinator.doctor.checks import FAULT, OK, WARNING, Wanted
+from coordinator.doctor.checks import FAULT, OK, WARNING, ScanNeeds
 from coordinator.processes import privilege
 from lzr.options.table import Options
 from tests.lab.net import Lab, Namespace, wait_for
@@ -270,17 +270,19 @@ def test_another_scan_is_named(home: Namespace, lab: Lab, tmp_path: Path) -> Non
 @pytest.mark.root
 def test_a_guard_stands_and_works(home: Namespace, tmp_path: Path) -> None:
     (tmp_path / "bridge-nf-call-iptables").write_text("1\n")
-    found = home.call(lambda: probing.guarding(Options(), Wanted(sources=(HERE,)), bridges=tmp_path))
+    found = home.call(lambda: probing.guarding(Options(), ScanNeeds(sources=(HERE,)), bridges=tmp_path))
     assert found.level == OK
     assert HERE in found.sentence
     assert "net.bridge.bridge-nf-call-iptables is 1" in found.remedy
     # An address that this host does not have is tried on the loopback; one that refuses nothing is not tried.
-    found = home.call(lambda: probing.guarding(Options(), Wanted(sources=("203.0.113.1",)), bridges=tmp_path))
+    found = home.call(
+        lambda: probing.guarding(Options(), ScanNeeds(sources=("203.0.113.1",)), bridges=tmp_path)
+    )
     assert "tried at 127.0.0.1" in found.sentence
     home.nft(
         f"table inet deaf {{ chain o {{ type filter hook output priority 0; ip daddr {HERE} drop; }}; }}"
     )
-    found = home.call(lambda: probing.guarding(Options(), Wanted(sources=(HERE,)), bridges=Path("/none")))
+    found = home.call(lambda: probing.guarding(Options(), ScanNeeds(sources=(HERE,)), bridges=Path("/none")))
     assert found.level == OK
     assert "refuses no connection anyway" in found.sentence
     assert "lzr_" not in home.rules()

@@ -54,6 +54,12 @@ EXCEPT = {
 }
 """A module of lzr/ -> what it uses all the same."""
 
+ALIKE = {
+    *("Adopt", "Adopted", "Fence", "Fenced", "Linked", "Ready", "Release", "Released", "Spawn", "Stop"),
+    "Stretch",
+}
+"""Names of two classes each: what `lzr.ownership` or a sweep decides or is told, and that as a message."""
+
 FORBIDDEN = {"lzr": ("coordinator", "workers"), "coordinator": ("workers",), "workers": ("coordinator",)}
 
 
@@ -187,6 +193,16 @@ def test_a_name_is_imported_from_where_it_is_defined() -> None:
         if alias.name in brought[node.module]
     ]
     assert detours == []
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """A word that means two things in two packages is read wrongly by whoever knows one of them."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in nodes(path):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name(path))
+    assert {word for word, found in places.items() if len(found) > 1} == ALIKE
 
 
 def test_parts_import_only_what_they_may() -> None:

@@ -347,7 +347,7 @@ class Collector:
         name = "" if sender is None else sender.name
         pid = error.pid if isinstance(error, InvalidMessage) else 0
         if name not in self._condemned and self._refused <= _MOST_REFUSED:
-            self._report(messages.Refused(str(error)[:200], name, pid))
+            self._report(messages.RefusedMessage(str(error)[:200], name, pid))
         if name:
             self._condemned.add(name)
 

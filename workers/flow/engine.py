@@ -55,7 +55,7 @@ _ROUNDS = 8
 ms."""
 
 
-class Engine:
+class FlowEngine:
     """Targets and received frames in; frames to send and outcomes for the collector out.
 
     outbox: takes the outcomes. budget: limits of packets and bits a second, None for no limit. routed: sends

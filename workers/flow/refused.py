@@ -40,7 +40,7 @@ class Aside:
     due: int  # monotonic ns
 
 
-class Refused:
+class RefusedFrames:
     """The refused frames of one ring. given_up: those that are not tried again, for the caller to take."""
 
     def __init__(self) -> None:

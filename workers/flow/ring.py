@@ -105,7 +105,8 @@ def full_from(frames: int) -> int:
     """From how many unread frames on a receive ring of so many counts as filling up.
 
     A quarter: while it is that full, no SYN of a sweep is sent; by what workers send between two looks, its
-    answers and those on their way, another half is filled at most where hosts are near (`Engine`, `OPEN`).
+    answers and those on their way, another half is filled at most where hosts are near (`FlowEngine`,
+    `OPEN`).
     """
     return frames // 4
 

@@ -25,7 +25,7 @@ from lzr.layout import STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.segments import Builder
 from lzr.targets.blocklist import Blocklist
 from workers.flow.offer import fill, offer, spread, unsent
-from workers.flow.refused import Refused, allowed, header_of
+from workers.flow.refused import RefusedFrames, allowed, header_of
 
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds slept between the first attempts to send. A judgement: a driver's queue of 1,000 frames of 1,500
@@ -87,7 +87,7 @@ class TransmitRing:
         self._missed = 0  # attempts in a row that moved nothing
         self.link = link
         """Where frames leave, by index; 0: the socket is bound to one."""
-        self.refused = Refused()
+        self.refused = RefusedFrames()
         self._error = ""  # of the last attempt
         self._sorting = False  # the last trial set a frame aside: the next is made at once
         self.errors: Counter[str] = Counter()

@@ -34,7 +34,7 @@ from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
-from workers.flow.engine import SMALL, Engine
+from workers.flow.engine import SMALL, FlowEngine
 from workers.flow.others import Others
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring
@@ -68,7 +68,7 @@ _RING_COUNTS = ("received", "received_octets", "kernel_drops", "out.sent", "out.
 
 
 class FlowWorker:
-    """One flow worker process: an `Engine`, and its messages to coordinator and collectors."""
+    """One flow worker process: an `FlowEngine`, and its messages to coordinator and collectors."""
 
     def __init__(
         self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
@@ -95,7 +95,7 @@ class FlowWorker:
         routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
         icmp = Unreachable(errors) if errors else None
         others = Others(sockets[: job.shards], positions, job.frames)
-        self._engine = Engine(outbox, table, builder, budget, routed, icmp, others)
+        self._engine = FlowEngine(outbox, table, builder, budget, routed, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=limits.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -168,7 +168,7 @@ class FlowWorker:
 
     def _rest(self, now: int) -> bool:
         """Wait for work. True if only targets came, so that the next turn can be a light one
-        (`Engine.begin`).
+        (`FlowEngine.begin`).
 
         After a turn it waits until `_resting_until`, so that packets gather; targets, orders, and SYNs of a
         sweep that are due end the wait.

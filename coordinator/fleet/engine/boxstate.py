@@ -23,7 +23,7 @@ MOST_FAILED = 3
 
 
 @dataclass
-class BoxState:
+class BoxRecord:
     """name: of the box. known: what its next step depends on."""
 
     name: str
@@ -32,7 +32,7 @@ class BoxState:
     attending: asyncio.Future[None] | None = None
     not_before: float = 0.0  # when a step may be tried again, on the monotonic clock
     ticket: str = ""  # what it was given with its lock
-    facts: preflight.Facts | None = None
+    facts: preflight.BoxFacts | None = None
     faults: tuple[str, ...] = ()
     state: str = ""  # as the box says: running, done, interrupted, failed
     sentence: str = ""

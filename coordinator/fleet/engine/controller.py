@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from coordinator.fleet.engine.boxstate import RETRY, BoxState
+from coordinator.fleet.engine.boxstate import RETRY, BoxRecord
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness, NotFit
 from coordinator.fleet.engine.kept import Keeping
@@ -42,7 +42,7 @@ class Controller:
         self.lock, self._engine, self._keeping, self._say = lock, engine, keeping, say
         self.orders: Kept = keeping.orders()
         self.wanted = keeping.wanted(lock)
-        self._boxes = {box.name: BoxState(box.name, since=time.time()) for box in lock.plan.boxes}
+        self._boxes = {box.name: BoxRecord(box.name, since=time.time()) for box in lock.plan.boxes}
         self._running = {run.box for run in lock.current}
         self._may_begin = False
         self._fitness = Fitness(lock, engine)
@@ -154,7 +154,7 @@ class Controller:
             elif step is not Step.NOTHING:
                 box.step = asyncio.ensure_future(self._do(box, step))
 
-    async def _do(self, box: BoxState, step: Step) -> None:
+    async def _do(self, box: BoxRecord, step: Step) -> None:
         try:
             if step is Step.TAKE:
                 await self._take(box)
@@ -169,7 +169,7 @@ class Controller:
                 self._say(box.name, box.sentence)
             box.not_before = time.monotonic() + RETRY
 
-    async def _take(self, box: BoxState) -> None:
+    async def _take(self, box: BoxRecord) -> None:
         box.ticket = secrets.token_hex(8)
         given = {"lock": self.lock.to_json(), "ticket": box.ticket}
         answer = await self._engine.call(box.name, "take", given, TAKING)
@@ -179,12 +179,12 @@ class Controller:
         box.note(answer)
         box.set(taken=True)
 
-    def _attend(self, box: BoxState) -> None:
+    def _attend(self, box: BoxRecord) -> None:
         self._say(box.name, "goes on with its run" if box.known.begun else "begins its run")
         box.attending = asyncio.ensure_future(self._until_over(box))
         box.set(attended=True, begun=True)
 
-    async def _until_over(self, box: BoxState) -> None:
+    async def _until_over(self, box: BoxRecord) -> None:
         """Wait for a run, as a task on its box, and find out what became of it."""
         try:
             await self._engine.attend(box.name, box.ticket)
@@ -235,7 +235,7 @@ class Controller:
                 self._say(name, fault)
         self._may_begin = True
 
-    async def _check(self, box: BoxState) -> None:
+    async def _check(self, box: BoxRecord) -> None:
         """Examine one box that has come later."""
         await self._fitness.examine(box)
         judged = self._fitness.judged(self.look())
@@ -246,7 +246,7 @@ class Controller:
             box.not_before = time.monotonic() + LOOK_AGAIN
         box.set(checked=not box.faults)
 
-    def _steer(self, box: BoxState, report: Any) -> None:
+    def _steer(self, box: BoxRecord, report: Any) -> None:
         """Send a scan the commands by which it does what is wanted of all."""
         status, now = status_of(report), time.monotonic()
         if status is None or now < box.steered + RETRY or (box.step is not None and not box.step.done()):
@@ -269,7 +269,7 @@ class Controller:
 
     # What it is asked.
 
-    def look(self) -> list[BoxState]:
+    def look(self) -> list[BoxRecord]:
         """All boxes, in the order of the plan."""
         return list(self._boxes.values())
 

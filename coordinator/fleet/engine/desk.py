@@ -16,7 +16,7 @@ from typing import Any
 from coordinator.endpoints import control
 from coordinator.endpoints.named import ControlError, Named
 from coordinator.fleet.engine.asking import where
-from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from lzr.errors import UsageError, printable
@@ -115,7 +115,7 @@ class Desk:
             ],
         }
 
-    def _box(self, box: BoxState, dealt: dict[str, int] | None) -> dict[str, Any]:
+    def _box(self, box: BoxRecord, dealt: dict[str, int] | None) -> dict[str, Any]:
         heard = self._engine.heard(box.name)
         report = {} if heard is None else heard.report
         at = report.get("status_at")

@@ -19,7 +19,7 @@ from typing import Any
 
 from distributed import Client
 
-from coordinator.fleet.certs import Identity
+from coordinator.fleet.certs import TlsIdentity
 from coordinator.fleet.serving import pickles, tasks, transport
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
@@ -52,7 +52,7 @@ class ReceivedReport:
 class Engine:
     """A scheduler at the plan's address and a client of its own. Used as a context."""
 
-    def __init__(self, lock: Lock, identity: Identity) -> None:
+    def __init__(self, lock: Lock, identity: TlsIdentity) -> None:
         self._lock, self._identity = lock, identity
         self._stack = contextlib.AsyncExitStack()
         self._scheduler: transport.FleetScheduler

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 
-from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.engine import BoxError, Engine
 from lzr.fleet import preflight
 from lzr.fleet.lock import Lock
@@ -36,7 +36,7 @@ class Fitness:
         """Boxes are judged by this lock from now on."""
         self._lock = lock
 
-    async def examine(self, box: BoxState) -> None:
+    async def examine(self, box: BoxRecord) -> None:
         """Ask a box for its facts; where that fails, `facts` is None and `sentence` says why."""
         box.facts = None
         try:
@@ -62,6 +62,6 @@ class Fitness:
             raise BoxError("does not say what time it has")
         return best
 
-    def judged(self, boxes: Iterable[BoxState]) -> dict[str, tuple[str, ...]]:
+    def judged(self, boxes: Iterable[BoxRecord]) -> dict[str, tuple[str, ...]]:
         """The faults by box, of all whose facts are known, side by side."""
         return preflight.judge(self._lock, {box.name: box.facts for box in boxes if box.facts is not None})

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
 from coordinator.fleet.engine.kept import Keeping
 from lzr.errors import UsageError
@@ -38,14 +38,14 @@ class Renewing:
         # by box, the ticket of the connection that it got its last lease over, and when that ends (monotonic)
         self._said: dict[str, str] = {}
 
-    def holds(self, lock: Lock, box: BoxState) -> bool:
+    def holds(self, lock: Lock, box: BoxRecord) -> bool:
         """Whether a box may scan: it got a lease after it got the lock, which is not over, or needs none."""
         if lock.plan.lease is None:
             return True
         ticket, until = self._holds.get(box.name, ("", 0.0))
         return bool(box.ticket) and ticket == box.ticket and time.monotonic() < until
 
-    def turn(self, lock: Lock, boxes: Iterable[BoxState]) -> None:
+    def turn(self, lock: Lock, boxes: Iterable[BoxRecord]) -> None:
         """Begin to renew what is due."""
         if lock.plan.lease is None or (self._writing is not None and not self._writing.done()):
             return

@@ -26,12 +26,12 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, ("until-done", "help")))
-    controller = Controller(asked.plan)
+    controller = ControllerStatus(asked.plan)
     controller.ask()  # where there is none, that is a mistake told at once; later it may come back
     return screen.watch(controller.look, until=controller.is_over if asked.until_done else lambda _: False)
 
 
-class Controller:
+class ControllerStatus:
     """What the controller of a plan says of its boxes, as far as it can be asked."""
 
     def __init__(self, plan: str) -> None:

@@ -19,7 +19,7 @@ from distributed.comm import CommClosedError
 from distributed.security import Security
 
 from coordinator.endpoints import control
-from coordinator.fleet.certs import CONTROLLER, Identity
+from coordinator.fleet.certs import CONTROLLER, TlsIdentity
 from coordinator.fleet.serving import strangers
 from lzr.errors import UsageError
 
@@ -127,7 +127,7 @@ def hearing_refusals(refused: Callable[[str, str], None]) -> Iterator[None]:
         logger.level, logger.propagate = before
 
 
-def security(identity: Identity) -> Security:
+def security(identity: TlsIdentity) -> Security:
     """The TLS settings of Dask's connections in this process: its own certificate, and the authorities it
     trusts.
     """

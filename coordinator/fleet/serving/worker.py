@@ -28,7 +28,7 @@ from distributed.comm.core import FatalCommClosedError
 from coordinator.commandline import running
 from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile, rundirectory
-from coordinator.fleet.certs import Identity
+from coordinator.fleet.certs import TlsIdentity
 from coordinator.fleet.serving import examining, transport
 from coordinator.fleet.serving.boxside import BoxSide, in_thread
 from coordinator.fleet.serving.single import Single
@@ -87,7 +87,7 @@ async def _report(worker: BoxWorker) -> dict[str, Any]:
     return worker.side.report()
 
 
-async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None:
+async def serve(plan: Plan, box: Box, identity: TlsIdentity, side: BoxSide) -> None:
     """Be with the controller whenever it is there, until this is cancelled."""
     transport.settle()
     security = transport.security(identity)
@@ -234,7 +234,7 @@ def _run(argv: list[str]) -> int:
     return running.OK
 
 
-def _identity(directory: str, name: str, *, wait: bool) -> Identity:
+def _identity(directory: str, name: str, *, wait: bool) -> TlsIdentity:
     """That of this box. wait: for its certificate to be valid, as after a boot with a clock that is not set
     yet, or when it has expired, for another one. Raises UsageError."""
     said = ""

@@ -25,7 +25,7 @@ from coordinator.dashboard.canvas import (
 from coordinator.monitor import numbers
 from coordinator.monitor.figures import OUTCOME_WORDS
 from coordinator.monitor.snapshot import Snapshot
-from lzr.fleet.view import BAD, ENDED, BoxState, FleetView, Row
+from lzr.fleet.view import BAD, ENDED, BoxRow, BoxState, FleetView
 
 TALL = 30
 """Height from which there are charts, headings and a second line of figures."""
@@ -82,7 +82,7 @@ def _summed_state(view: FleetView) -> tuple[str, str]:
     return "running", "good"
 
 
-def _progress(row: Row, width: int, g: Glyphs) -> Line:
+def _progress(row: BoxRow, width: int, g: Glyphs) -> Line:
     if row.share is None:
         return [(" how much there is to do is not known of every box", "dim")]
     right: Line = [(f" {numbers.percent(row.share, 1):>6}", "figure")]
@@ -92,7 +92,7 @@ def _progress(row: Row, width: int, g: Glyphs) -> Line:
     return [(" ", ""), *bar(row.share, max(0, width - width_of(right) - 1), g), *right]
 
 
-def _figures(row: Row, width: int) -> Line:
+def _figures(row: BoxRow, width: int) -> Line:
     pairs = (
         ("asked", numbers.count(row.asked)),
         ("in flight", numbers.count(row.in_flight)),
@@ -129,17 +129,17 @@ def _charts(total: Snapshot, width: int, g: Glyphs) -> list[Line]:
 # --- the table of boxes -------------------------------------------------------------------------------------
 
 
-def _state(row: Row) -> str:
+def _state(row: BoxRow) -> str:
     if row.state == BoxState.LOST and row.at is not None:
         return f"not heard of since {datetime.fromtimestamp(row.at, UTC):%H:%M:%S}Z"
     return row.state
 
 
-def _style(row: Row) -> str:
+def _style(row: BoxRow) -> str:
     return "bad" if row.state in BAD else _STYLES.get(row.state, "")
 
 
-Column = tuple[str, int, Callable[[Row], str]]
+Column = tuple[str, int, Callable[[BoxRow], str]]
 """Heading, width, text."""
 
 COLUMNS: tuple[Column, ...] = (
@@ -190,7 +190,7 @@ def boxes(view: FleetView, width: int, height: int, g: Glyphs) -> list[Line]:
     heads = ["box", "state", "", *(column[0] for column in chosen)]
     lines: list[Line] = [[(" ", ""), *columns([(head, "head") for head in heads], widths, frozenset({0, 1}))]]
 
-    def line(row: Row, name: str, state: str, style: str) -> Line:
+    def line(row: BoxRow, name: str, state: str, style: str) -> Line:
         figure = "dim" if row.state in BAD else ""
         cells: list[Span] = [
             (panels.plain(name, name_width, g.cut), "bad" if row.bad else "name"),

@@ -20,13 +20,13 @@ from lzr.analysis.page.parts import (
     Cell,
     Line,
     Matrix,
+    PageTable,
+    Paragraph,
     Part,
     Report,
     Section,
-    Services,
-    Share,
-    Table,
-    Text,
+    ServiceTable,
+    ShareCell,
     Tile,
     Tiles,
     many,
@@ -121,7 +121,7 @@ def _part(part: Part, charts: list[dict[str, Any]]) -> str:
     match part:
         case Tiles():
             return f'<div class="wide">{_tiles(part.tiles)}</div>'
-        case Text():
+        case Paragraph():
             return f'<p class="wide {escape(part.tone or "plain")}">{escape(part.text)}</p>'
         case Bars():
             charts.append(
@@ -141,7 +141,7 @@ def _part(part: Part, charts: list[dict[str, Any]]) -> str:
             return _chart(part.title, svg.line(part), len(charts) - 1, "", wide=part.wide)
         case Matrix():
             return _matrix(part)
-        case Table():
+        case PageTable():
             return _table(part)
 
 
@@ -177,7 +177,7 @@ def _heat(value: int, most: int, marked: bool) -> str:
     return f"h{level}{' due' if marked else ''}"
 
 
-def _table(part: Table) -> str:
+def _table(part: PageTable) -> str:
     figures = [bool(cells) and not any(isinstance(cell, str) for cell in cells) for cells in _columns(part)]
     head = "".join(
         f'<th scope="col"{_RIGHT if right else ""}>{escape(name)}</th>'
@@ -191,12 +191,12 @@ def _table(part: Table) -> str:
     )
 
 
-def _columns(part: Table) -> list[tuple[Cell, ...]]:
+def _columns(part: PageTable) -> list[tuple[Cell, ...]]:
     return list(zip(*part.rows, strict=True)) if part.rows else [() for _ in part.headings]
 
 
-def _cell(cell: str | int | Share) -> str:
-    if isinstance(cell, Share):
+def _cell(cell: str | int | ShareCell) -> str:
+    if isinstance(cell, ShareCell):
         return f'<td class="num">{svg.share(cell.value)} {cell.value:.0%}</td>'
     if isinstance(cell, int):
         return f'<td class="num">{cell:,}</td>'
@@ -207,7 +207,7 @@ _RIGHT = ' class="num"'
 _COLUMNS = ("Address", "Port", "Protocol", "Product", "Where", "First bytes")
 
 
-def _services(services: Services, *, static: bool) -> Iterator[str]:
+def _services(services: ServiceTable, *, static: bool) -> Iterator[str]:
     held = services.rows[:STATIC_ROWS] if static else services.rows
     yield '<section id="services"><h2>Services</h2>'
     left = services.total - len(held)

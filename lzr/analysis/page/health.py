@@ -7,7 +7,7 @@ from typing import Any
 
 from lzr import safetext
 from lzr.analysis.asked import section
-from lzr.analysis.page.parts import Bars, Part, Section, Table, Text, Tile, Tiles
+from lzr.analysis.page.parts import Bars, PageTable, Paragraph, Part, Section, Tile, Tiles
 
 _NOTHING = (
     "There are no metadata of this run. With --metadata-file, scan.metadata.json beside scan.json, lzr "
@@ -20,7 +20,7 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
     """metadata: as `lzr.analysis.asked.check` returns them, whose values may still be anything. name: of
     the file."""
     if metadata is None:
-        return Section("run", "The run", "", (Text(_NOTHING),))
+        return Section("run", "The run", "", (Paragraph(_NOTHING),))
     packets, inputs, pace = (section(metadata, key) for key in ("packets", "inputs", "pace"))
     times, ending = section(metadata, "times"), section(metadata, "ending")
     seconds = _number(times.get("seconds"))
@@ -66,12 +66,12 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
         parts.append(Bars("Packets not acted on", labels, tuple(int(_number(value)) for _, value in ranked)))
     warnings = metadata.get("warnings")
     if isinstance(warnings, list):
-        parts += [Text(_text(warning, 400), "warn") for warning in warnings[:20]]
+        parts += [Paragraph(_text(warning, 400), "warn") for warning in warnings[:20]]
     parts.append(_about(metadata, name))
     return Section("run", "The run", "", tuple(parts))
 
 
-def _about(metadata: Mapping[str, Any], name: str) -> Table:
+def _about(metadata: Mapping[str, Any], name: str) -> PageTable:
     scan, host, network = (section(metadata, key) for key in ("scan", "host", "network"))
     words = metadata.get("command_line")
     handshakes = scan.get("handshakes")
@@ -85,7 +85,7 @@ def _about(metadata: Mapping[str, Any], name: str) -> Table:
         ("metadata", name),
     )
     kept = tuple((key, _text(value, 400)) for key, value in rows if value and "None" not in str(value))
-    return Table("What was asked for", ("", ""), kept)
+    return PageTable("What was asked for", ("", ""), kept)
 
 
 def _number(value: object) -> float:

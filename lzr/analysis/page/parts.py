@@ -66,17 +66,17 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ShareCell:
     """A cell of a table that shows a share, from 0 to 1, as a bar too."""
 
     value: float
 
 
-Cell = str | int | Share
+Cell = str | int | ShareCell
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """Rows under headings. note: a line below."""
 
     title: str
@@ -86,14 +86,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Paragraph:
     """A paragraph."""
 
     text: str
     tone: str = ""
 
 
-Part = Tiles | Bars | Line | Matrix | Table | Text
+Part = Tiles | Bars | Line | Matrix | PageTable | Paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ ServiceRow = tuple[str, int, str, str, str, str, int]
 
 
 @dataclass(frozen=True)
-class Services:
+class ServiceTable:
     """The table that can be searched. total: services there are, of which `rows` are some, chosen as `note`
     says."""
 
@@ -128,5 +128,5 @@ class Report:
     subtitle: str
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
-    services: Services
+    services: ServiceTable
     foot: str = ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from lzr.options.groups.headings import INPUT
-from lzr.options.groups.option import CONTENT, FIXED, FREE, Table, option
+from lzr.options.groups.option import CONTENT, FIXED, FREE, OptionTable, option
 from lzr.options.kinds import amounts, kind, networks, texts
 
 MANY = 2**63 - 1
 """The most that a count may be: it is kept in 63 bits."""
 
 
-class InputOptions(Table):
+class InputOptions(OptionTable):
     """What is scanned, with which handshakes."""
 
     # Input and handshakes

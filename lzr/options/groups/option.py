@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self, TypedDict, TypeVar, Unpack, dataclass_transform
 
-    from lzr.options.kinds.kind import Kind
+    from lzr.options.kinds.kind import ValueKind
 
     T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Option:
     def __init__(
         self,
         group: str,
-        kind: Kind,
+        kind: ValueKind,
         default: object,
         help: str,
         on_resume: str = "",
@@ -128,7 +128,9 @@ class Option:
         return self.kind.show(self.default)
 
 
-def option(group: str, kind: Kind, help: str, *, default: T, on_resume: str, **columns: Unpack[Columns]) -> T:
+def option(
+    group: str, kind: ValueKind, help: str, *, default: T, on_resume: str, **columns: Unpack[Columns]
+) -> T:
     """A row of the table, in the body of a Table class (see Option for the arguments)."""
     row: Any = Option(group, kind, default, help, on_resume, **columns)
     return row  # type: ignore[no-any-return]
@@ -152,7 +154,7 @@ class TableMeta(type):
         return cls
 
 
-class Table(metaclass=TableMeta):
+class OptionTable(metaclass=TableMeta):
     """Base of a table class: a frozen value with one attribute a row.
 
     given: the attributes that the user has set, if only to their defaults. It is no part of the value: equal
@@ -204,5 +206,5 @@ class Table(metaclass=TableMeta):
         return _restore, (type(self), self.values())
 
 
-def _restore(cls: type[Table], values: dict[str, object]) -> Table:
+def _restore(cls: type[OptionTable], values: dict[str, object]) -> OptionTable:
     return cls(**values)

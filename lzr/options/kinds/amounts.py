@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lzr.options.kinds.kind import Kind, real_number, show_number, show_range, whole_number
+from lzr.options.kinds.kind import ValueKind, real_number, show_number, show_range, whole_number
 
 _SECONDS = {"ms": 1e-3, "us": 1e-6, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # the longer first
 _THOUSANDS = {"k": 1e3, "m": 1e6, "g": 1e9}
 MOST_SHARDS = 65535
 
 
-def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str = "") -> Kind:
+def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str = "") -> ValueKind:
     """A whole number from `low` to `high`; the word `none`, where given, stands for no limit."""
 
     def parse(text: str) -> int | None:
@@ -21,10 +21,10 @@ def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str
             raise ValueError(f"{what} {unit}".rstrip())
         return value
 
-    return Kind(metavar, parse, show=lambda value: none if value is None else str(value))
+    return ValueKind(metavar, parse, show=lambda value: none if value is None else str(value))
 
 
-def number_or_share(low: int, high: int) -> Kind:
+def number_or_share(low: int, high: int) -> ValueKind:
     """A whole number, or a percentage above 0, which stays a text: ``0.5%``."""
 
     def parse(text: str) -> int | str:
@@ -41,10 +41,10 @@ def number_or_share(low: int, high: int) -> Kind:
             raise ValueError("must be above 0% and at most 100%")
         return f"{show_number(share)}%"
 
-    return Kind("N[%]", parse)
+    return ValueKind("N[%]", parse)
 
 
-def seconds(*, positive: bool = False) -> Kind:
+def seconds(*, positive: bool = False) -> ValueKind:
     """A duration: plain seconds, or with a unit (500ms, 2s, 5m, 1h)."""
 
     def parse(text: str) -> float:
@@ -59,10 +59,10 @@ def seconds(*, positive: bool = False) -> Kind:
             raise ValueError("is too large")
         return value
 
-    return Kind("SECONDS", parse, show=show_number)
+    return ValueKind("SECONDS", parse, show=show_number)
 
 
-def per_second(metavar: str, unit: str, *, none: str = "") -> Kind:
+def per_second(metavar: str, unit: str, *, none: str = "") -> ValueKind:
     """A positive rate, with K, M or G for thousands, millions, thousand millions (as in ZMap)."""
 
     def parse(text: str) -> float | None:
@@ -80,7 +80,7 @@ def per_second(metavar: str, unit: str, *, none: str = "") -> Kind:
             raise ValueError("is too large")
         return value
 
-    return Kind(metavar, parse, show=lambda value: none if value is None else show_number(value))
+    return ValueKind(metavar, parse, show=lambda value: none if value is None else show_number(value))
 
 
 def _without_unit(text: str, unit: str) -> str:
@@ -162,6 +162,6 @@ def _worker_count(text: str) -> int:
     return value
 
 
-FRACTION = Kind("X", _fraction, show=show_number)
-SHARDS = Kind("K", _shards, once=True)
-WORKERS = Kind("N", _workers)
+FRACTION = ValueKind("X", _fraction, show=show_number)
+SHARDS = ValueKind("K", _shards, once=True)
+WORKERS = ValueKind("N", _workers)

@@ -16,7 +16,7 @@ _FALSE = frozenset(("0", "f", "false", "no", "off"))
 _REAL = frozenset("0123456789.eE+-")
 
 
-class Kind:
+class ValueKind:
     """How values of one kind are written.
 
     metavar: how the value is called in help texts. bare: the value of the flag alone (``-sendSYNs`` is
@@ -98,7 +98,7 @@ def show_range(pair: tuple[int, int]) -> str:
     return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}-{pair[1]}"
 
 
-def choice(*values: str) -> Kind:
+def choice(*values: str) -> ValueKind:
     """A kind of value: one of these words."""
 
     def parse(text: str) -> str:
@@ -106,7 +106,7 @@ def choice(*values: str) -> Kind:
             raise ValueError(f"must be {', '.join(values[:-1])} or {values[-1]}")
         return text
 
-    return Kind("|".join(values), parse, choices=values)
+    return ValueKind("|".join(values), parse, choices=values)
 
 
-SWITCH = Kind("", boolean, show=_show_boolean, bare="true")
+SWITCH = ValueKind("", boolean, show=_show_boolean, bare="true")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.options.kinds.kind import Kind, show_range, whole_number
+from lzr.options.kinds.kind import ValueKind, show_range, whole_number
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -135,11 +135,11 @@ def _sources(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-PORT = Kind("PORT", _port)
-PORTS = Kind("LOW-HIGH", _ports, show=show_range, once=True)
-PORT_LIST = Kind("PORTS", _port_list, show=show_port_list, once=True)
-TARGETS = Kind("A,B,CIDR", _targets, show=",".join, adds=True)
-MAC = Kind("MAC", _mac)
-INTERFACE = Kind("NAME", _interface, file="interface")
-ADDRESS = Kind("ADDRESS", _address)
-SOURCES = Kind("A,B,CIDR", _sources, show=",".join, adds=True)
+PORT = ValueKind("PORT", _port)
+PORTS = ValueKind("LOW-HIGH", _ports, show=show_range, once=True)
+PORT_LIST = ValueKind("PORTS", _port_list, show=show_port_list, once=True)
+TARGETS = ValueKind("A,B,CIDR", _targets, show=",".join, adds=True)
+MAC = ValueKind("MAC", _mac)
+INTERFACE = ValueKind("NAME", _interface, file="interface")
+ADDRESS = ValueKind("ADDRESS", _address)
+SOURCES = ValueKind("A,B,CIDR", _sources, show=",".join, adds=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.options.kinds.kind import Kind, boolean
+from lzr.options.kinds.kind import ValueKind, boolean
 
 _LONGEST_AGENT = 256  # with which the longest probe still fits one packet
 _HEX = frozenset("0123456789abcdef")
@@ -40,7 +40,7 @@ def _path(text: str) -> str:
     return _text(text)
 
 
-def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] = ()) -> Kind:
+def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] = ()) -> ValueKind:
     """A kind of value: the name of a file. endings: those that it may have; none for any."""
 
     def parse(text: str) -> str:
@@ -48,14 +48,14 @@ def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] 
             raise ValueError(f"must end in {' or '.join(endings)}")
         return _path(text)
 
-    return Kind(metavar, parse, file=file)
+    return ValueKind(metavar, parse, file=file)
 
 
-def paths(metavar: str = "FILE") -> Kind:
+def paths(metavar: str = "FILE") -> ValueKind:
     """A kind of value: the name of a file, one each time the flag is given, since a name may contain any
     separator.
     """
-    return Kind(metavar, lambda text: (_path(text),), show=", ".join, file="file", adds=True)
+    return ValueKind(metavar, lambda text: (_path(text),), show=", ".join, file="file", adds=True)
 
 
 def _dryrun(text: str) -> str:
@@ -80,11 +80,13 @@ def _filter(text: str) -> str:
     return text
 
 
-DRYRUN = Kind("fast", _dryrun, show=lambda value: value or "false", bare="true", choices=("text", "fast"))
-NAMES = Kind("A,B,C", _names, show=",".join, once=True)
-TEXT = Kind("TEXT", _text)
-AGENT = Kind("TEXT", _agent)
-HEX = Kind("ID", _hex, once=True)
-FILTER = Kind("EXPR", _filter, once=True)
-INPUT = Kind("FILE", _path, file="file", once=True)
+DRYRUN = ValueKind(
+    "fast", _dryrun, show=lambda value: value or "false", bare="true", choices=("text", "fast")
+)
+NAMES = ValueKind("A,B,C", _names, show=",".join, once=True)
+TEXT = ValueKind("TEXT", _text)
+AGENT = ValueKind("TEXT", _agent)
+HEX = ValueKind("ID", _hex, once=True)
+FILTER = ValueKind("EXPR", _filter, once=True)
+INPUT = ValueKind("FILE", _path, file="file", once=True)
 LISTS = paths()

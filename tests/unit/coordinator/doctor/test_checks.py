@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from coordinator.doctor import checks, facts
-from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Facts, Finding, Wanted
+from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds
 from coordinator.processes import privilege
 from coordinator.processes.privilege import User
 from lzr.options.table import Options
 from workers import confinement
 
-GOOD = Facts(
+GOOD = HostFacts(
     directory="/opt/lzr",
     addresses={"192.0.2.1": "eth0", "2001:db8::1": "eth1", "198.51.100.9": "lo"},
     memory=4000 * MEGABYTE,
     synchronised=True,
     wall=1_800_000_000.0,
 )
-SCAN = Wanted(interface="eth0", sources=("192.0.2.1",))
+SCAN = ScanNeeds(interface="eth0", sources=("192.0.2.1",))
 
 
 def test_a_host_as_it_should_be_has_nothing_to_say() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coordinator.doctor import doctor, probing
-from coordinator.doctor.checks import FAULT, WARNING, Wanted
+from coordinator.doctor.checks import FAULT, WARNING, ScanNeeds
 from coordinator.guard.firewall import GuardError, make_cover
 from coordinator.guard.guard import Guard
 from lzr.errors import UsageError
@@ -45,7 +45,7 @@ class Pretended(Guard):
 
 
 def test_a_guard_that_does_not_work_is_a_fault() -> None:
-    wanted = Wanted(sources=("127.0.0.1",))
+    wanted = ScanNeeds(sources=("127.0.0.1",))
     found = probing.guarding(Options(), wanted, lambda *_: Pretended())
     assert found.level == FAULT
     assert "the kernel resets all the same" in found.sentence
@@ -54,7 +54,7 @@ def test_a_guard_that_does_not_work_is_a_fault() -> None:
 def test_a_guard_that_is_flushed_away_at_once_is_a_fault() -> None:
     gone = Pretended()
     gone.there = False
-    found = probing.guarding(Options(), Wanted(sources=("127.0.0.1",)), lambda *_: gone)
+    found = probing.guarding(Options(), ScanNeeds(sources=("127.0.0.1",)), lambda *_: gone)
     assert found.level == FAULT
     assert "gone at once" in found.sentence
 
@@ -63,9 +63,9 @@ def test_a_guard_that_is_refused_is_a_fault_unless_done_without() -> None:
     def refuse(*_: object) -> Guard:
         raise GuardError("no")
 
-    assert probing.guarding(Options(), Wanted(), refuse).level == FAULT
-    assert probing.guarding(Options(without_guard=True), Wanted(), refuse).level == WARNING
-    assert probing.guarding(Options(guard="none"), Wanted(), refuse).level == WARNING
+    assert probing.guarding(Options(), ScanNeeds(), refuse).level == FAULT
+    assert probing.guarding(Options(without_guard=True), ScanNeeds(), refuse).level == WARNING
+    assert probing.guarding(Options(guard="none"), ScanNeeds(), refuse).level == WARNING
 
 
 # --- its words --------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from coordinator.doctor.checks import OK, WARNING
 from coordinator.doctor.egress import droppers, egress
-from coordinator.guard.firewall import CommandError
+from coordinator.guard.firewall import ToolError
 
 
 def chain(name: str, hook: str = "", family: str = "inet", table: str = "t", **more: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_what_is_said() -> None:
 
 def test_without_nft_nothing_is_said() -> None:
     def refuses() -> str:
-        raise CommandError("no", forbidden=True)
+        raise ToolError("no", forbidden=True)
 
     assert egress("eth0", refuses) is None
     assert egress("eth0", lambda: "[]") is None

@@ -107,10 +107,10 @@ def test_each_fault_names_its_file(made: Path, tmp_path: Path) -> None:
         certs.load(str(tmp_path / "nowhere"), "fra1")
 
 
-def shake(server: certs.Identity, client: certs.Identity) -> str:
+def shake(server: certs.TlsIdentity, client: certs.TlsIdentity) -> str:
     """A TLS handshake between two of them: who is refused, or nothing."""
 
-    def context(who: certs.Identity, purpose: ssl.Purpose) -> ssl.SSLContext:
+    def context(who: certs.TlsIdentity, purpose: ssl.Purpose) -> ssl.SSLContext:
         made = ssl.create_default_context(purpose, cadata=who.trusted)
         made.load_cert_chain(who.own)
         made.check_hostname, made.verify_mode = False, ssl.CERT_REQUIRED
@@ -151,9 +151,9 @@ def test_who_trusts_whom(made: Path, tmp_path: Path) -> None:
     assert shake(fra1, foreign) == "server"
     assert shake(controller, stranger) == "server"
     assert shake(foreign, fra1) == "server"
-    half = certs.Identity("fra1", controller.trusted, fra1.own)  # a box that would take any
+    half = certs.TlsIdentity("fra1", controller.trusted, fra1.own)  # a box that would take any
     assert shake(ams1, half) == "client"
-    assert shake(controller, certs.Identity("fra1", controller.trusted, stranger.own)) == "client"
+    assert shake(controller, certs.TlsIdentity("fra1", controller.trusted, stranger.own)) == "client"
 
 
 def test_many_make_them_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coordinator.fleet import boxscan, orderfile, rundirectory, zmapruns, zmapstate
-from coordinator.fleet.zmapruns import Ending, Runs
+from coordinator.fleet.zmapruns import Runs, ShardEnding
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock, blocklist_hash, settled
 from lzr.fleet.orders import Order
@@ -55,17 +55,29 @@ def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "zmap", "again", "about", "ending"),
     [
-        (0, 0, False, {"unfinished": False, "failure": ""}, Ending()),
-        (0, 0, True, {"unfinished": False, "failure": ""}, Ending(again=True)),
-        (0, 1, False, {"unfinished": False, "failure": ""}, Ending(1, "zmap has ended with status 1", True)),
-        (0, -9, False, {"unfinished": False, "failure": ""}, Ending(1, "zmap has ended by signal 9", True)),
-        (0, 0, False, {"unfinished": True, "failure": ""}, Ending(0, "", True)),
-        (-9, 0, False, None, Ending(1, "the scan was killed", True)),
-        (1, 0, True, {"unfinished": True, "failure": "no memory"}, Ending(1, "no memory", True)),
+        (0, 0, False, {"unfinished": False, "failure": ""}, ShardEnding()),
+        (0, 0, True, {"unfinished": False, "failure": ""}, ShardEnding(again=True)),
+        (
+            0,
+            1,
+            False,
+            {"unfinished": False, "failure": ""},
+            ShardEnding(1, "zmap has ended with status 1", True),
+        ),
+        (
+            0,
+            -9,
+            False,
+            {"unfinished": False, "failure": ""},
+            ShardEnding(1, "zmap has ended by signal 9", True),
+        ),
+        (0, 0, False, {"unfinished": True, "failure": ""}, ShardEnding(0, "", True)),
+        (-9, 0, False, None, ShardEnding(1, "the scan was killed", True)),
+        (1, 0, True, {"unfinished": True, "failure": "no memory"}, ShardEnding(1, "no memory", True)),
     ],
 )
 def test_how_a_shard_ends(
-    tmp_path: Path, status: int, zmap: int, again: bool, about: dict[str, Any] | None, ending: Ending
+    tmp_path: Path, status: int, zmap: int, again: bool, about: dict[str, Any] | None, ending: ShardEnding
 ) -> None:
     lock = there(tmp_path)
     found = rundirectory.make(lock, lock.runs[0])
@@ -80,7 +92,7 @@ def test_the_metadata_are_of_all_shards(tmp_path: Path) -> None:
     found = rundirectory.make(lock, run)
     for shard in (0, 1):
         zmapstate.add(found, shard, 4, {"inputs": {"read": 6, "agree": True}})
-    zmapruns.write_metadata(lock, run, found, Ending())
+    zmapruns.write_metadata(lock, run, found, ShardEnding())
     about = json.loads(Path(found.metadata).read_text())
     assert about["inputs"] == {"read": 12, "agree": True}
     assert (about["options"]["shards"], about["options"]["shard"]) == (64, "0-42")

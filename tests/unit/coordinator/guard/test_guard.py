@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import CommandError, GuardError, canonical, make_cover, run, spans
+from coordinator.guard.firewall import GuardError, ToolError, canonical, make_cover, run, spans
 from tests.host_net import (
     BOX,
     ROOT,
@@ -26,7 +26,7 @@ def test_no_name_confuses_the_judge(name: str) -> None:
 
 def test_a_tool_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coordinator.guard.firewall.TIMEOUT", 0.01)
-    with pytest.raises(CommandError, match="no answer"):
+    with pytest.raises(ToolError, match="no answer"):
         run(["/bin/sleep", "60"])
 
 

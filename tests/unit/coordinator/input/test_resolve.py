@@ -12,7 +12,7 @@ import pytest
 
 from coordinator.input import resolve
 from coordinator.input.intake import Admission, Intake
-from coordinator.input.resolve import Answer, Resolver, choose
+from coordinator.input.resolve import Resolved, Resolver, choose
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
 from lzr.targets.lists import ListReader
@@ -53,8 +53,8 @@ def names() -> Names:
     return Names()
 
 
-def wait(resolver: Resolver, count: int) -> dict[str, Answer]:
-    found: dict[str, Answer] = {}
+def wait(resolver: Resolver, count: int) -> dict[str, Resolved]:
+    found: dict[str, Resolved] = {}
     while len(found) < count:
         assert select.select([resolver.fileno()], [], [], 20)[0], "no answer"
         found |= {answer.name: answer for answer in resolver.answers()}
@@ -92,7 +92,7 @@ def test_what_does_not_answer_is_given_up(names: Names) -> None:
     assert not resolver.answers()
     now[0] += resolve.SECONDS + 1
     (answer,) = resolver.answers()
-    assert answer == Answer("one.example", None, "not answered for within 10 seconds")
+    assert answer == Resolved("one.example", None, "not answered for within 10 seconds")
     assert not resolver.busy
     names.gate.set()
     resolver.ask("six.example")

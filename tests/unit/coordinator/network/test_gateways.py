@@ -12,7 +12,7 @@ import pytest
 from coordinator.network import gateways as module
 from coordinator.network.gateways import Gateways
 from coordinator.network.neighbours import NetworkError
-from coordinator.network.survey import Answer, Hardware, address
+from coordinator.network.survey import Hardware, Route, address
 from lzr.packet import ways
 
 MAC = bytes.fromhex("020000000001")
@@ -21,18 +21,18 @@ LINKS = {
     2: Hardware(2, "eth0", 1, 1500, MAC, True, True, False, False),
     3: Hardware(3, "eth1", 1, 1400, MAC, True, True, False, False),
 }
-BY_FIRST, BY_SECOND = Answer(2, FIRST, OWN, 1500, True, False), Answer(3, SECOND, OWN, 1400, True, False)
+BY_FIRST, BY_SECOND = Route(2, FIRST, OWN, 1500, True, False), Route(3, SECOND, OWN, 1400, True, False)
 HALF = ways.number(ipaddress.ip_address("128.0.0.0").packed)
 
 
 class Survey:
     """Stands in for the kernel's routing: one answer below 128.0.0.0, one above, which is the default's."""
 
-    def __init__(self, low: Answer | None, high: Answer | None) -> None:
+    def __init__(self, low: Route | None, high: Route | None) -> None:
         self.links = LINKS
         self.edges, self.answers = [ways.ALWAYS[2], HALF], [low, high]
 
-    def ask(self, number: int) -> Answer | None:
+    def ask(self, number: int) -> Route | None:
         return self.answers[number >= HALF] if address(number).version == 4 else None
 
 

@@ -12,9 +12,9 @@ from coordinator.network.portrules import MOST_PAIRS, PortsUsed, bounds
 from lzr.rows import TARGET, Opening
 
 
-def rule(kind: int, first: int, last: int, protocol: int = 0) -> nl.Message:
+def rule(kind: int, first: int, last: int, protocol: int = 0) -> nl.NetlinkMessage:
     attributes = {kind: struct.pack("=HH", first, last), nl.FRA_IP_PROTO: bytes([protocol])}
-    return nl.Message(nl.NEWRULE, (2, 0, 0, 0, 0, 0, 0, 0, 0), attributes)
+    return nl.NetlinkMessage(nl.NEWRULE, (2, 0, 0, 0, 0, 0, 0, 0, 0), attributes)
 
 
 def targets(*ports: int, own: int | None = None) -> Any:
@@ -27,7 +27,10 @@ def targets(*ports: int, own: int | None = None) -> Any:
 
 def test_the_bounds_of_rules_for_tcp() -> None:
     web, dns = rule(nl.FRA_DPORT_RANGE, 80, 443, 6), rule(nl.FRA_DPORT_RANGE, 53, 53, 17)
-    ours, odd = rule(nl.FRA_SPORT_RANGE, 40000, 40000), nl.Message(nl.NEWRULE, (), {nl.FRA_DPORT_RANGE: b"x"})
+    ours, odd = (
+        rule(nl.FRA_SPORT_RANGE, 40000, 40000),
+        nl.NetlinkMessage(nl.NEWRULE, (), {nl.FRA_DPORT_RANGE: b"x"}),
+    )
     assert bounds([web, dns, ours, odd]) == ({40000, 40001}, {80, 444})
     assert bounds([]) == (set(), set())
 

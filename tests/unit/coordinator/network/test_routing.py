@@ -14,7 +14,7 @@ from coordinator.network import netlink as nl
 from coordinator.network import routing as module
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.routing import Routing
-from coordinator.network.survey import Answer, Hardware, address
+from coordinator.network.survey import Hardware, Route, address
 from lzr import addresses
 from lzr.packet import ways
 from lzr.packet.ways import WayKind
@@ -30,11 +30,11 @@ LINKS = {
 }
 _TEXTS = ("10.0.0.0/24", "192.0.2.0/24", "10.9.0.0/24", "127.0.0.0/8", "10.8.0.0/24")
 LAN, NET, TUN, HOME, SHUT = map(ipaddress.ip_network, _TEXTS)
-FOUND: dict[Any, Answer] = {
-    LAN: Answer(2, None, OWN, 1500, True, False),
-    NET: Answer(2, GATEWAY, OWN, 1500, True, False),
-    TUN: Answer(3, None, ipaddress.ip_address("10.9.0.2"), 1400, True, False),
-    HOME: Answer(1, None, ipaddress.ip_address("127.0.0.1"), 65536, True, True),
+FOUND: dict[Any, Route] = {
+    LAN: Route(2, None, OWN, 1500, True, False),
+    NET: Route(2, GATEWAY, OWN, 1500, True, False),
+    TUN: Route(3, None, ipaddress.ip_address("10.9.0.2"), 1400, True, False),
+    HOME: Route(1, None, ipaddress.ip_address("127.0.0.1"), 65536, True, True),
 }
 
 
@@ -64,7 +64,7 @@ class Survey:
         self.answers = [self.ask(edge) for edge in self.edges]
         self.addresses = {OWN: {2}}
 
-    def ask(self, number: int) -> Answer | None:
+    def ask(self, number: int) -> Route | None:
         target = address(number)
         return next((FOUND[net] for net in FOUND if target.version == 4 and target in net), None)
 
@@ -109,10 +109,10 @@ def targets(*hosts: str) -> Any:
     return rows
 
 
-def neighbour(host: str, state: int, mac: bytes = MAC) -> tuple[int, nl.Message]:
+def neighbour(host: str, state: int, mac: bytes = MAC) -> tuple[int, nl.NetlinkMessage]:
     fields = nl.NEIGHBOUR.unpack(nl.NEIGHBOUR.pack(2, 2, state, 0, 0))
     attributes = {nl.NDA_DST: socket.inet_aton(host), nl.NDA_LLADDR: mac}
-    return nl.NEWNEIGH, nl.Message(nl.NEWNEIGH, fields, attributes)
+    return nl.NEWNEIGH, nl.NetlinkMessage(nl.NEWNEIGH, fields, attributes)
 
 
 def test_each_target_has_its_way_and_its_source(made: Routing, covered: list[str]) -> None:
@@ -232,8 +232,8 @@ def test_of_a_batch_as_those_before_nothing_is_noted(made: Routing) -> None:
     assert made.changed
 
 
-def link(index: int, flags: int) -> tuple[int, nl.Message]:
-    return nl.NEWLINK, nl.Message(nl.NEWLINK, (0, 1, index, flags, 0), {})
+def link(index: int, flags: int) -> tuple[int, nl.NetlinkMessage]:
+    return nl.NEWLINK, nl.NetlinkMessage(nl.NEWLINK, (0, 1, index, flags, 0), {})
 
 
 @pytest.mark.parametrize(

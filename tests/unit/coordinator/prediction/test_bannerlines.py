@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from coordinator.prediction import bannerlines
-from coordinator.prediction.bannerlines import LINES, PAGE, Lines
+from coordinator.prediction.bannerlines import LINES, PAGE, LineCounts
 
 
-def codes_of(said: list[bytes], number: list[int] | None = None) -> tuple[Lines, list[list[int]]]:
+def codes_of(said: list[bytes], number: list[int] | None = None) -> tuple[LineCounts, list[list[int]]]:
     """The codes of banners, one of each host."""
-    lines = Lines()
+    lines = LineCounts()
     hosts = np.arange(len(said)) if number is None else np.array(number)
     pages = [
         (np.arange(at, min(at + PAGE, len(said))), said[at : at + PAGE]) for at in range(0, len(said), PAGE)
@@ -22,7 +22,7 @@ def codes_of(said: list[bytes], number: list[int] | None = None) -> tuple[Lines,
     return lines, found.tolist()
 
 
-def names(lines: Lines, codes: list[int]) -> list[str]:
+def names(lines: LineCounts, codes: list[int]) -> list[str]:
     return [lines.name(code) for code in codes if code >= 0]
 
 

@@ -18,7 +18,7 @@ from coordinator.monitor.meter import Meter
 from coordinator.processes import pool as pools
 from coordinator.processes.pool import Child, Pool
 from coordinator.processes.rundir import RunDir
-from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
+from coordinator.processes.supervisor import ProcessFault, ResultsWritten, Stats, Supervisor
 from lzr.ipc import messages
 from lzr.ipc.credentials import Credentials, verified
 from lzr.ipc.job import Spawn, unpack_spawn
@@ -77,7 +77,7 @@ class Scene:
         self.context: zmq.Context[Any] = zmq.Context()
         self.reports = self.connect(zmq.PUSH, "reports")
         self.news: list[News] = []
-        self.written: list[Written] = []
+        self.written: list[ResultsWritten] = []
 
     def connect(self, kind: int, name: str) -> Any:
         sock = self.context.socket(kind)
@@ -169,7 +169,7 @@ def test_what_a_dead_process_had_reported_comes_before_its_death(scene: Scene) -
     scene.start()
     os.write(scene.control, msgpack.packb({"event": "died", "name": F0, "pid": 5, "status": 1}))
     scene.send(pack(messages.Fault("no such device"), F0, scene.child(F0).token))
-    assert scene.turn() == [Fault("no such device", gone=False), Died(F0, 1)]
+    assert scene.turn() == [ProcessFault("no such device", gone=False), Died(F0, 1)]
 
 
 def test_what_is_not_taken_comes_the_next_time(scene: Scene) -> None:
@@ -246,13 +246,13 @@ def test_only_who_writes_can_say_that_the_reader_has_gone(scene: Scene) -> None:
     scene.start()
     assert scene.say(F0, messages.Fault("", gone=True)) == []
     assert scene.killed == [F0]
-    assert scene.say(C0, messages.Fault("", gone=True)) == [Fault("", gone=True)]
+    assert scene.say(C0, messages.Fault("", gone=True)) == [ProcessFault("", gone=True)]
 
 
 def test_a_sentence_is_shown_without_what_moves_a_terminal(scene: Scene) -> None:
     scene.start()
     (fault,) = scene.say(F0, messages.Fault("\x1b[2Jall is well\n\u202e"))
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, ProcessFault)
     assert fault.reason.isprintable()
     assert fault.reason.isascii()
 
@@ -334,12 +334,12 @@ def test_what_the_fork_server_tells_is_checked(scene: Scene, event: bytes) -> No
 
 def test_what_a_collector_refuses_costs_its_sender(scene: Scene) -> None:
     scene.start()
-    assert scene.say(C0, messages.Refused("Outcomes: a reason that is none", F0, 0)) == []
+    assert scene.say(C0, messages.RefusedMessage("Outcomes: a reason that is none", F0, 0)) == []
     assert scene.killed == [F0]
     assert scene.notes == [
         f"{F0} sent what cannot be (says {C0}: Outcomes: a reason that is none): it is ended"
     ]
-    scene.say(C0, messages.Refused("Outcomes in the name of 'x', by somebody else", "", 1))
+    scene.say(C0, messages.RefusedMessage("Outcomes in the name of 'x', by somebody else", "", 1))
     assert scene.killed == [F0]
     assert scene.supervisor.refused == 2
     assert "a message is not believed" in scene.notes[-1]
@@ -348,7 +348,7 @@ def test_what_a_collector_refuses_costs_its_sender(scene: Scene) -> None:
 def test_who_floods_a_collector_is_known_by_the_connection(scene: Scene) -> None:
     scene.start()
     scene.child(F0).pid = 4_000_001
-    scene.say(C0, messages.Refused("a message of more than 40 parts", "", 4_000_001))
+    scene.say(C0, messages.RefusedMessage("a message of more than 40 parts", "", 4_000_001))
     assert scene.killed == [F0]
 
 

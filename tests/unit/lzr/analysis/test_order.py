@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.analysis import order, plantext
-from lzr.analysis.order import END, IDENTIFIED, NOTHING, UNKNOWN, Costs, Services
+from lzr.analysis.order import END, IDENTIFIED, NOTHING, UNKNOWN, Costs, ServiceOutcomes
 from lzr.options import byport
 from tests.madeservices import HANDSHAKES, made
 
@@ -18,11 +18,11 @@ N, U, I = NOTHING, UNKNOWN, IDENTIFIED  # noqa: E741
 COSTS = Costs(3.0, 4.0)
 
 
-def services(*groups: tuple[int, int, tuple[int, ...]]) -> Services:
+def services(*groups: tuple[int, int, tuple[int, ...]]) -> ServiceOutcomes:
     """Of (port, how many, outcomes)."""
     ports = np.concatenate([np.full(count, port) for port, count, _ in groups])
     outcomes = np.concatenate([np.tile(np.array(got, np.uint8), (count, 1)) for _, count, got in groups])
-    return Services.of(ports.astype(np.uint16), outcomes)
+    return ServiceOutcomes.of(ports.astype(np.uint16), outcomes)
 
 
 def of(learned: order.Learned, port: int) -> tuple[int, ...]:
@@ -137,7 +137,7 @@ def test_what_holds_of_any_services(some: list[tuple[int, tuple[int, ...]]], pri
 def test_hosts_that_were_not_learned_from_are_identified_for_fewer_packets(count: int, seed: int) -> None:
     """99 % of what all handshakes identify, for 60 % of their packets: here it is under a third."""
     hosts, ports, _, outcomes = made(count, seed)
-    found, half = Services.of(ports, outcomes), order.halves(hosts)
+    found, half = ServiceOutcomes.of(ports, outcomes), order.halves(hosts)
     assert 0.45 < half.mean() < 0.55
     seen, rest = found.take(half), found.take(~half)
     learned = order.learn(seen, COSTS, least=2)
@@ -155,7 +155,7 @@ def test_hosts_that_were_not_learned_from_are_identified_for_fewer_packets(count
 
 def test_the_file_is_what_the_scan_reads() -> None:
     _, ports, _, outcomes = made(5_000)
-    found = Services.of(ports, outcomes)
+    found = ServiceOutcomes.of(ports, outcomes)
     orders, of_port = order.merged(order.learn(found, COSTS, least=2), found, 255)
     named = [tuple(HANDSHAKES[at] for at in one) for one in orders]
     point = plantext.Point("x", 1.0, 1.0)

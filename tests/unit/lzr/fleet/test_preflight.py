@@ -10,7 +10,7 @@ import pytest
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock
-from lzr.fleet.preflight import EVERYBODY, LEAST_ROOM, Facts, judge, of_plain, unreachable
+from lzr.fleet.preflight import EVERYBODY, LEAST_ROOM, BoxFacts, judge, of_plain, unreachable
 
 SUM, OTHER = "0" * 64, "1" * 64
 PLAN = """
@@ -41,7 +41,7 @@ def made(more: str = "") -> Lock:
 
 LOCK = made()
 WELL = {
-    name: Facts(
+    name: BoxFacts(
         "1.0", LOCK.id, SUM, SUM, addresses={"127.0.0.1": "lo", address: "eth0", f"198.18.0.{at}": "ctl0"},
         control=f"198.18.0.{at}", room=LEAST_ROOM, speed=1_000_000_000,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lzr.ipc import job
-from lzr.ipc.job import Job, Output, Setup, Spawn
+from lzr.ipc.job import CollectorOutput, Job, Setup, Spawn
 from lzr.options.table import Options
 from lzr.secrets import Secrets
 
@@ -20,7 +20,14 @@ def test_what_the_fork_server_is_told() -> None:
     )
     assert job.unpack_setup(job.pack(Setup(scan, 2))) == Setup(scan, 2)
     spawn = Spawn(
-        "collect", 0, "collect-0.1", 3, (Output(0, "json", 1 << 40, True),), ((1, 2),), (4,), b"token"
+        "collect",
+        0,
+        "collect-0.1",
+        3,
+        (CollectorOutput(0, "json", 1 << 40, True),),
+        ((1, 2),),
+        (4,),
+        b"token",
     )
     assert job.unpack_spawn(job.pack(spawn)) == spawn
     with pytest.raises(ValueError, match=r"Expected|required field"):

@@ -19,7 +19,7 @@ from lzr import __version__
 from lzr.errors import UsageError
 from lzr.options import completion, helptext, manpage
 from lzr.options import parse as cli
-from lzr.options.parse import FLAGS, KEYS, NEGATED, Answer, parse
+from lzr.options.parse import FLAGS, KEYS, NEGATED, ShowText, parse
 from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
 
@@ -312,7 +312,7 @@ def test_nothing_but_usage_error(argv: list[str]) -> None:
         got = parse(argv, read=lambda _: b"workers = 2")
     except UsageError as error:
         assert_sentence(error)
-    except Answer:
+    except ShowText:
         pass
     else:
         assert isinstance(got, Options)
@@ -362,7 +362,7 @@ def test_help_asked_for_beside_other_flags() -> None:
 
 @pytest.mark.parametrize("action", [row.long for row in ACTIONS if row.long != "config"])
 def test_every_action_answers(action: str) -> None:
-    with pytest.raises(Answer) as answer:
+    with pytest.raises(ShowText) as answer:
         parse([f"--{action}"])
     text = answer.value.text()
     assert text.endswith("\n")

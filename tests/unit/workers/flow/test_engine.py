@@ -18,9 +18,9 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, SEGMENT, TARGET, FlowState, Opening, Reason
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
-from workers.flow.engine import OPEN, SMALL, TAKE, Engine
+from workers.flow.engine import OPEN, SMALL, TAKE, FlowEngine
 from workers.flow.outbox import Outbox
-from workers.flow.refused import Refused
+from workers.flow.refused import RefusedFrames
 from workers.flow.ring import Arrivals
 
 
@@ -30,7 +30,7 @@ class Unused:
     stuck = False
 
     def __init__(self) -> None:
-        self.refused = Refused()
+        self.refused = RefusedFrames()
 
     def block(self, policy: Blocklist) -> None:
         """There is nothing to hold back."""
@@ -56,7 +56,7 @@ class Queue:
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):
         engine.add(shard, ring)
@@ -70,7 +70,7 @@ def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read(
     """Else whoever answered into it meanwhile could be called silent."""
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(0), Queue(3)]
     engine.add(0, rings[0])
     engine.turn(1000, 1000)
@@ -86,7 +86,7 @@ def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read(
 def test_no_more_is_begun_at_once_than_half_of_what_the_rings_hold() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     steps = []
     for shard in range(3):
         ring: Any = Queue(0)
@@ -124,7 +124,7 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["peer_lo"], target["own_lo"], target["peer_port"], target["own_port"] = 7, 9, 80, 40000
     target["window"], target["seq"], target["ack"] = 1000, 100, 200
@@ -153,7 +153,7 @@ def test_a_flood_does_not_stop_the_clock() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["window"] = 1000
     table.open(target, 0, epoch)
@@ -172,7 +172,7 @@ def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
     """Flows in all states; one that has its data from an earlier handshake keeps its record."""
     probes = (ProbeTemplate((b"hello",)), ProbeTemplate((b"again",)))
     table = FlowTable(FlowConfig(probes, force_all_handshakes=True))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     targets = np.zeros(6, TARGET)
     targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(6) + 100, 80, 40000
     targets["window"], targets["line"], targets["ticket"] = 1000, np.arange(6), np.arange(6)
@@ -223,7 +223,7 @@ def test_a_reply_that_has_begun_is_kept(state: FlowState) -> None:
 def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_sent() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     nobody = np.zeros(0, np.uint64)
     space = Space(ranges_of("198.18.0.0/24"), [(80, 80)])
     engine.sweep(messages.Swept((1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, nobody, nobody))
@@ -247,7 +247,7 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
     others: Any = SimpleNamespace(full=False)
     others.filling = lambda own: others.full and 1 not in own
     builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
-    engine = Engine(Outbox(1), FlowTable(FlowConfig(probes)), builder, others=others)
+    engine = FlowEngine(Outbox(1), FlowTable(FlowConfig(probes)), builder, others=others)
     sent: list[int] = []
     monkeypatch.setattr(engine.transmit, "spread", lambda syns, *_, **__: sent.append(len(syns)))
     space, own = Space(ranges_of("198.18.0.0/24"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
@@ -283,7 +283,7 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
 def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """And taken from the feed, however many pairs wait."""
     probes = (ProbeTemplate((b"x",)),)
-    engine = Engine(
+    engine = FlowEngine(
         Outbox(1), FlowTable(FlowConfig(probes)), Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
     )
     begun: list[int] = []

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from coordinator.fleet.engine import controller
-from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.engine import BoxError, Engine, ReceivedReport, Unheard
 from coordinator.fleet.engine.kept import Keeping
@@ -102,7 +102,7 @@ async def until(fact: Callable[[], Any], seconds: float = 10) -> None:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controller, "RETRY", 0.05)
 
-    async def fit(this: Controller, box: BoxState) -> None:
+    async def fit(this: Controller, box: BoxRecord) -> None:
         box.set(checked=True)
 
     async def begin(this: Controller, late: bool) -> None:

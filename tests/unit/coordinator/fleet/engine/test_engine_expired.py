@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.fleet import certs
-from coordinator.fleet.certs import CONTROLLER, Identity
+from coordinator.fleet.certs import CONTROLLER, TlsIdentity
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.engine.starting import Refusals
 from coordinator.fleet.serving import transport
@@ -23,7 +23,7 @@ from tests.unit.coordinator.fleet.engine.test_engine import lock, places, runnin
 __all__ = ["lock", "places"]
 
 
-def expired(places: Path, to: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Identity:
+def expired(places: Path, to: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> TlsIdentity:
     """The identity of `name` with a certificate that was good until a minute ago."""
     good = certs.load(str(places / "certs"), name)
     to.mkdir(mode=0o700)
@@ -36,7 +36,7 @@ def expired(places: Path, to: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
         certs.make(str(to), ["ams1", "fra1"], None)
     with pytest.raises(certs.OutOfDateError, match=rf"{name}\.pem in .* once it is removed, lzr fleet certs"):
         certs.load(str(to), name)
-    return Identity(name, good.trusted, str(to / f"{name}.pem"))
+    return TlsIdentity(name, good.trusted, str(to / f"{name}.pem"))
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from lzr.analysis.page.parts import (
     Bars,
     Line,
     Matrix,
+    PageTable,
+    Paragraph,
     Report,
     Section,
-    Services,
-    Share,
-    Table,
-    Text,
+    ServiceTable,
+    ShareCell,
     Tile,
     Tiles,
 )
@@ -40,10 +40,10 @@ def report(text: str, rows: int = 3) -> Report:
         Bars(text, (text, "b"), (3, 0), text),
         Line(text, ("2026-11-22T09:26:01", text), (1, 2)),
         Matrix(text, (text,), (text, "80"), ((5, 0),), frozenset({(0, 1)}), text),
-        Table(text, (text, "n", "s"), ((text, 1234, Share(0.5)),), text),
-        Text(text, "warn"),
+        PageTable(text, (text, "n", "s"), ((text, 1234, ShareCell(0.5)),), text),
+        Paragraph(text, "warn"),
     )
-    services = Services([(text, 80, text, text, text, text, 1)] * rows, rows + 7, text)
+    services = ServiceTable([(text, 80, text, text, text, text, 1)] * rows, rows + 7, text)
     return Report(text, text, (Tile("1", text),), (Section("a", text, text, parts),), services, text)
 
 
@@ -213,9 +213,9 @@ def test_a_run_is_told_from_its_metadata() -> None:
     ledger = next(part for part in section.parts if isinstance(part, Bars))
     assert (ledger.labels, ledger.values) == (("recorded",), (10,))
     assert "Both sides agree" in ledger.rest
-    assert Text("a ring was full", "warn") in section.parts
+    assert Paragraph("a ring was full", "warn") in section.parts
     nothing = health(None).parts[0]
-    assert isinstance(nothing, Text)
+    assert isinstance(nothing, Paragraph)
     assert "--metadata-file" in nothing.text
 
 
@@ -224,7 +224,7 @@ def test_metadata_may_hold_anything(junk: object) -> None:
     made = dict.fromkeys(
         (*metadata(), "times", "packets", "pace", "processes", "warnings", "host", "network"), junk
     )
-    Page("".join(write(Report("t", "s", (), (health(made),), Services()), None)))
+    Page("".join(write(Report("t", "s", (), (health(made),), ServiceTable()), None)))
 
 
 def test_labels_of_static_bars_have_room_beside_their_bars() -> None:
