@@ -39,10 +39,10 @@ def test_much_input_and_output_cannot_block() -> None:
 def test_limits_of_files_are_told(limit: str, size: int) -> None:
     program = (
         f"import resource, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from coordinator.guard.firewall import CommandError, run\n"
+        "from coordinator.guard.firewall import ToolError, run\n"
         f"which = resource.RLIMIT_{limit}\n"
         f"resource.setrlimit(which, ({size}, resource.getrlimit(which)[1]))\n"
-        "try:\n    run(['/bin/true'], 'x' * 5000)\nexcept CommandError as error:\n    print(error)"
+        "try:\n    run(['/bin/true'], 'x' * 5000)\nexcept ToolError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout == f"/bin/true: {'Too many open files' if limit == 'NOFILE' else 'File too large'}\n"
