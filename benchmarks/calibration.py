@@ -1,12 +1,15 @@
 # ruff: noqa: E501
 """How far the chances of `lzr predict` can be believed, on made Internets of several kinds: what was promised beside what was kept.
 
-    .venv/bin/python -m benchmarks.calibration [--seeds 1,2,3] [--kinds usual,alike] [--ways swept,list] [--bits 19] [--each]
+    .venv/bin/python -m benchmarks.calibration [--seeds 1,2,3] [--kinds usual,alike] [--ways swept,list] [--bits 19]
+        [--sampled 4000] [--each]
 
 Kinds: `usual`, `alike` (all networks equally dense), `each24` (every /24 is a pool of its own), `boxes` (in a tenth of the
 pools nearly every address is a middlebox that answers on nearly every port), `plain` (nothing is known but fingerprints).
-Ways: `list` (4,000 sampled addresses, one list), `swept` (80 and 443 have been asked everywhere, too), `loop` (batches), `follow`
-(batches, with --follow-hosts). A tenth of chances counts with at least 200 lines in at least 20 networks (/24). Nothing is sent.
+Ways: `list` (sampled addresses, one list), `swept` (80 and 443 have been asked everywhere, too), `loop` (batches), `follow`
+(batches, with --follow-hosts). A tenth of chances counts with at least 200 lines in at least 20 networks (/24). What
+a tenth is off has a standard error (±), of networks as a whole: those of one operator answer or stay silent together. Of one
+Internet alone a tenth is off by more than of several. Nothing is sent.
 """
 
 from __future__ import annotations
@@ -28,18 +31,19 @@ from lzr.prediction.counts import Services, reason_of
 KINDS = ("usual", "alike", "each24", "boxes", "plain")
 WAYS = ("list", "swept", "loop", "follow")
 FEATURES = ("fingerprint", "product", "line", "line", "line", "certificate", "stack")
-SAMPLED = 4_000
 I64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 
 @dataclass
 class Made:
-    """box: (size,) bool, addresses that answer on nearly all ports; said: with which fingerprint, -1 for none."""
+    """box: (size,) bool, addresses that answer on nearly all ports; said: with which fingerprint, -1 for none.
+    trade_bits: free bits of a network with a trade of its own."""
 
     internet: Internet
     box: Bool
     said: int
+    trade_bits: int
 
     def answers(self, number: I64, port: I64) -> Bool:
         mixed = (number.astype(np.uint64) << np.uint64(16) | port.astype(np.uint64)) * np.uint64(
@@ -61,7 +65,8 @@ def make(kind: str, seed: int, bits: int) -> Made:
         pools = rng.random(internet.size >> wide) < 0.1
         share = np.where(pools, rng.choice([0.98, 0.9, 0.5], len(pools)), 0.001)
         box = rng.random(internet.size) < np.repeat(share, 1 << wide)
-    return Made(internet, box, -1 if seed % 2 else internet.names[0].index("http"))
+    said = -1 if seed % 2 else internet.names[0].index("http")
+    return Made(internet, box, said, min(16, max(8, bits - 6)))
 
 
 @dataclass
@@ -108,9 +113,9 @@ class Known:
         self.when = np.concatenate([self.when, np.full(int(mine.sum()), round_)])[first]
 
 
-def seeded(one: Made, *, swept: bool) -> Known:
+def seeded(one: Made, sampled: int, *, swept: bool) -> Known:
     internet = one.internet
-    sample = internet.sample(SAMPLED / internet.size, 7)
+    sample = internet.sample(sampled / internet.size, 7)
     asked = Asked()
     asked.add_product(Addresses.of(sample), np.ones(PORTS, bool))
     rows = internet.of_hosts(sample)
@@ -126,10 +131,10 @@ def seeded(one: Made, *, swept: bool) -> Known:
 
 
 def lines_of(
-    one: Made, way: str, batch: int, rounds: int
+    one: Made, way: str, batch: int, rounds: int, sampled: int
 ) -> Iterator[tuple[NDArray[np.float64], Bool, Bool, I64]]:
     """(chance, whether it is of a host that answered, whether the pair answers, its /24) of each list."""
-    known = seeded(one, swept=way == "swept")
+    known = seeded(one, sampled, swept=way == "swept")
     space = Addresses(np.array([FIRST]), np.array([FIRST + one.internet.size - 1]))
     bound = feedback = None
     for round_ in range(1, rounds + 1 if way in ("loop", "follow") else 2):
@@ -165,36 +170,69 @@ def lines_of(
 
 @dataclass
 class Table:
-    """By tenth of chances: lines, sums of what was promised and kept, and the networks."""
+    """By tenth of chances and network: lines, sums of what was promised and of what was kept.
 
-    lines: NDArray[np.float64] = field(default_factory=lambda: np.zeros(10))
-    promised: NDArray[np.float64] = field(default_factory=lambda: np.zeros(10))
-    kept: NDArray[np.float64] = field(default_factory=lambda: np.zeros(10))
-    networks: list[set[int]] = field(default_factory=lambda: [set() for _ in range(10)])
+    rows: [(networks,) of a made Internet, (networks, 10) of each of the three]; small: the /24s of each tenth.
+    """
 
-    def add(self, chance: NDArray[np.float64], hit: Bool, network: I64, salt: int) -> None:
+    rows: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = field(
+        default_factory=list
+    )
+    small: list[set[int]] = field(default_factory=lambda: [set() for _ in range(10)])
+
+    def add(self, chance: NDArray[np.float64], hit: Bool, network: I64, bits: int, salt: int) -> None:
+        """network: (n,) /24s. bits: how many /24s, as a power of 2, lie in a network with a trade of its own."""
         tenth = np.minimum((chance * 10).astype(int), 9)
-        self.lines += np.bincount(tenth, minlength=10)
-        self.promised += np.bincount(tenth, chance, 10)
-        self.kept += np.bincount(tenth, hit, 10)
+        own, of = np.unique(network >> bits, return_inverse=True)
+        cell, size = of * 10 + tenth, (len(own), 10)
+        lines, promised, kept = (
+            np.bincount(cell, weights, minlength=len(own) * 10).reshape(size)
+            for weights in (None, chance, hit)
+        )
+        self.rows.append((lines * 1.0, promised * 1.0, kept * 1.0))
         for place in range(10):
-            self.networks[place].update((np.unique(network[tenth == place]) + (salt << 32)).tolist())
+            self.small[place].update((np.unique(network[tenth == place]) + (salt << 32)).tolist())
+
+    def off(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Bool]:
+        """(10,) lines, error, its standard error (networks answer or not as a whole), and whether it counts."""
+        lines, promised, kept = (np.concatenate(column) for column in zip(*self.rows, strict=True))
+        every = lines.sum(0)
+        off = (kept - promised).sum(0) / np.maximum(every, 1)
+        spread = ((kept - promised - off * lines) ** 2).sum(0)
+        many = np.maximum((lines > 0).sum(0), 2)
+        counts = (every >= 200) & (np.array([len(some) for some in self.small]) >= 20)
+        return every, off, np.sqrt(spread * many / (many - 1)) / np.maximum(every, 1), counts
 
     def said(self) -> str:
-        """Mean error weighted by lines, the worst tenth, and all tenths."""
-        count = (self.lines >= 200) & (np.array([len(some) for some in self.networks]) >= 20)
-        if not count.any():
+        """Mean error weighted by lines, the worst tenth, the worst beyond two standard errors, and all tenths."""
+        if not self.rows:
+            return "no lines"
+        lines, off, error, counts = self.off()
+        if not counts.any():
             return "too few lines"
-        off = (self.kept - self.promised) / np.maximum(self.lines, 1)
-        mean = float((np.abs(off) * self.lines)[count].sum() / self.lines[count].sum())
-        worst = int(np.argmax(np.where(count, np.abs(off), -1)))
+        mean = float((np.abs(off) * lines)[counts].sum() / lines[counts].sum())
+        worst = int(np.argmax(np.where(counts, np.abs(off), -1)))
+        beyond = float(np.where(counts, np.maximum(np.abs(off) - 2 * error, 0), 0).max())
         tenths = " ".join(
-            f".{place}:{off[place]:+.3f}/{self.lines[place]:.0f}/{len(self.networks[place])}"
-            if count[place]
+            f".{place}:{off[place]:+.3f}±{error[place]:.3f}/{lines[place]:.0f}"
+            if counts[place]
             else f".{place}:-"
             for place in range(10)
         )
-        return f"mean {mean:.4f} worst {off[worst]:+.3f} (.{worst})  {tenths}"
+        return f"mean {mean:.4f} worst {off[worst]:+.3f} (.{worst}) beyond 2 SE {beyond:.3f}  {tenths}"
+
+
+def spread_of(tables: list[Table]) -> str:
+    """Of Internets, one at a time: the root of the mean square of what single tenths are off."""
+    every: list[float] = []
+    for table in tables:
+        if table.rows:
+            _, off, _, counts = table.off()
+            every += np.abs(off[counts]).tolist()
+    if not every:
+        return ""
+    some = np.array(every)
+    return f"single tenths of one Internet: {np.sqrt((some**2).mean()):.3f}, {(some > 0.05).mean():.0%} beyond .05"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -203,6 +241,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--bits", type=int, default=19)
+    parser.add_argument(
+        "--sampled", type=int, default=4_000, help="addresses that the seed asked on all ports"
+    )
     parser.add_argument("--batch", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--each", action="store_true", help="a line for each made Internet, too")
@@ -210,21 +251,28 @@ def main(argv: list[str] | None = None) -> None:
     for kind in options.kinds.split(","):
         for way in options.ways.split(","):
             every = Table(), Table()
+            apart: tuple[list[Table], list[Table]] = [], []
             found = 0
             for seed in map(int, options.seeds.split(",")):
                 each = Table(), Table()
+                one = make(kind, seed, options.bits)
                 for chance, own, hit, network in lines_of(
-                    make(kind, seed, options.bits), way, options.batch, options.rounds
+                    one, way, options.batch, options.rounds, options.sampled
                 ):
                     found += int(hit.sum())
                     for table in (each, every):
-                        table[0].add(chance[~own], hit[~own], network[~own], seed)
-                        table[1].add(chance[own], hit[own], network[own], seed)
-                if options.each:
-                    for name, table in zip(("strangers", "hosts"), each, strict=True):
-                        print(f"{kind:7} {way:6} seed {seed} {name:9} {table.said()}", flush=True)
-            for name, table in zip(("strangers", "hosts"), every, strict=True):
-                print(f"{kind:7} {way:6} all      {name:9} {table.said()}  found {found:,}", flush=True)
+                        for place, some in enumerate((~own, own)):
+                            table[place].add(chance[some], hit[some], network[some], one.trade_bits - 8, seed)
+                for place, name in enumerate(("strangers", "hosts")):
+                    apart[place].append(each[place])
+                    if options.each:
+                        print(f"{kind:7} {way:6} seed {seed} {name:9} {each[place].said()}", flush=True)
+            for name, together, single in zip(("strangers", "hosts"), every, apart, strict=True):
+                said = f"{together.said()}  found {found:,}  {spread_of(single)}"
+                print(
+                    f"{kind:7} {way:6} all      {name:9} {said}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

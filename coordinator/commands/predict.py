@@ -154,7 +154,7 @@ def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:
         say(NAME, note)
     if not len(found):
         say(NAME, "the seed gives no reason to ask anybody in this space who has not been asked")
-    for sentence in lists.sentences(compare(learnt.model, found)):
+    for sentence in (*lists.sentences(compare(learnt.model, found)), *lists.doubts(learnt, found)):
         say(NAME, sentence)
     out = sys.stdout
     if options.json:

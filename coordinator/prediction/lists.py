@@ -18,6 +18,7 @@ from lzr.prediction import predict
 from lzr.prediction.asked import BLIND, Addresses, Asked
 from lzr.prediction.conditions import Bound
 from lzr.prediction.counts import reason_of
+from lzr.prediction.heldout import doubt
 from lzr.prediction.predict import SIX, Comparison, Feedback, Listed, Model
 from lzr.rows import V4_MAPPED
 from lzr.safetext import plain
@@ -249,6 +250,22 @@ def sentences(compared: Comparison) -> list[str]:
         f"({compared.ports_and_seed:.2f} ports) against {_about(both)}: {verdict}"
     )
     return lines_
+
+
+def doubts(learnt: LearntModel, found: Listed) -> list[str]:
+    """How far the chances of hosts that answered can be believed, where few hosts tell it."""
+    judges = learnt.model.judges
+    if doubt(judges) <= _SURE or not (found.row >= 0).any():
+        return []
+    if not judges:
+        return ["nobody in the seed tells how far the chances of hosts that have answered can be believed"]
+    return [
+        f"how far the chances of hosts that have answered can be believed, {judges:,} hosts of the seed "
+        f"tell: a tenth of them may be off by some {doubt(judges):.2f}"
+    ]
+
+
+_SURE = 0.05
 
 
 def _about(count: float) -> str:

@@ -42,8 +42,9 @@ LEAST = 0.0005
 
 @dataclass
 class Model:
-    """What was learnt. strangers: hosts that answered are left to the conditions (see `networks`).
-    boxes: what middleboxes answer, where the seed has any."""
+    """What was learnt. held_out: candidates that were; judges: hosts that were (`Believed.judges`).
+    strangers: hosts that answered are left to the conditions (see `networks`). boxes: what middleboxes
+    answer, where the seed has any."""
 
     services: Services
     asked: Asked
@@ -53,6 +54,7 @@ class Model:
     calibration: Calibration
     views: list[View]
     held_out: int
+    judges: int
     networks: Networks
     strangers: bool
     boxes: Belief | None = None
@@ -153,9 +155,9 @@ def learn(
     belief = predictboxes.believed(boxes, services, asked, four)
     plain = services if belief is None else belief.plain(services)
     of = _some_hosts(plain)
-    bound, weights, score, hit, views = calibrated(of, asked, BOUNDS if bound is None else (bound,))
-    conditions = Conditions(of, asked, bound)
-    held_out = len(score)
+    believed = calibrated(of, asked, BOUNDS if bound is None else (bound,))
+    score, hit = believed.score, believed.hit
+    conditions = Conditions(of, asked, believed.bound)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     if feedback is not None:
         # What came of it counts for more than what was held out.
@@ -172,7 +174,18 @@ def learn(
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     line = calibration(score, hit)
     return Model(
-        services, asked, space, conditions, weights, line, views, held_out, networks, strangers, belief
+        services,
+        asked,
+        space,
+        conditions,
+        believed.weights,
+        line,
+        believed.views,
+        len(believed.score),
+        believed.judges,
+        networks,
+        strangers,
+        belief,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ def test_hosts_like_others_come_first_and_nothing_that_was_asked(
     asked = {(one["saddr"], one["sport"]) for one in map(json.loads, seed.read_text().splitlines())}
     assert not {(host.strip("[]"), int(port)) for host, _, port in (x.rpartition(":") for x in lines)} & asked
     assert "probes are expected to find" in said
+    assert re.search(r"\d+ hosts of the seed tell: a tenth of them may be off by some 0\.\d\d\n", said)
 
 
 def test_reasons_are_comments_that_a_list_may_have(seed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +113,7 @@ def test_who_was_asked_makes_strangers_of_the_others(
     assert {line.rpartition(":")[2] for line in lines} == {"8080"}
     assert all(line.startswith("10.1.1.2") for line in lines)  # 200 to 255: the others have been asked
     assert "the seed cost 600 probes" in said
+    assert "may be off" not in said  # it lists nobody who has answered
     around = ran(capsys, seed, "--space", "10.1.0.0/16", "--budget", "60", "--asked", asked, "--explain")[1]
     assert len(around) == 60
     others = [line for line in around if not line.startswith("10.1.1.")]

@@ -8,7 +8,7 @@ from lzr.prediction import predict
 from lzr.prediction.asked import PORTS, Addresses, Asked
 from lzr.prediction.conditions import BOUNDS
 from lzr.prediction.counts import Services
-from lzr.prediction.heldout import calibrated, calibration
+from lzr.prediction.heldout import calibrated, calibration, doubt
 
 KINDS = ("fingerprint", "product")
 
@@ -61,9 +61,11 @@ def test_scores_beyond_what_was_seen_are_as_far_off_as_the_last() -> None:
 
 def test_hosts_that_were_held_out_are_told_by_the_others() -> None:
     services, asked = seed(400)
-    bound, weighed, chance, hit, _ = calibrated(services, asked)
-    assert bound in BOUNDS
+    believed = calibrated(services, asked)
+    weighed, chance, hit = believed.weights, believed.score, believed.hit
+    assert believed.bound in BOUNDS
     assert len(chance) == len(hit) > 100
+    assert 100 < believed.judges <= 400
     sure = chance > 0.3
     assert abs(chance[sure].mean() - hit[sure].mean()) < 0.1
     assert hit[~sure].mean() < 0.1
@@ -73,13 +75,19 @@ def test_hosts_that_were_held_out_are_told_by_the_others() -> None:
 def test_what_nobody_was_asked_for_decides_nothing() -> None:
     """Of hosts that were asked on one port only, none can say whether another answers."""
     services, asked = seed(400, told=False)
-    _, _, chance, hit, _ = calibrated(services, asked)
-    assert not hit.any()
-    assert not len(chance)
+    believed = calibrated(services, asked)
+    assert not believed.hit.any()
+    assert not len(believed.score)
+    assert not believed.judges
 
 
 def test_a_seed_without_hosts_has_nobody_to_hold_out() -> None:
     services, asked = seed(400)
-    _, weighed, chance, _, _ = calibrated(services.take(np.zeros(len(services), bool)), asked)
-    assert not len(chance)
-    assert weighed.of[1] == 1
+    believed = calibrated(services.take(np.zeros(len(services), bool)), asked)
+    assert not len(believed.score)
+    assert believed.weights.of[1] == 1
+
+
+def test_few_hosts_tell_less_of_how_far_chances_are_off() -> None:
+    assert doubt(0) == 1
+    assert doubt(140) > 0.1 > doubt(580) > 0.05 > doubt(2_300)

@@ -213,6 +213,8 @@ def test_hosts_of_which_a_few_ports_are_known_answer_on_others_as_often_as_is_pr
     space = Addresses(np.array([FIRST]), np.array([FIRST + internet.size - 1]))
     model = predict.learn(services_of(internet, rows), asked, space)
     assert len(model.views) == 1
+    sampled = np.unique(internet.address[internet.of_hosts(sample)])
+    assert 0 < model.judges == model.views[0].hosts < len(sampled)
     seen_so = off(internet, model)
     model.views = []
     assert seen_so < 0.025
