@@ -7,9 +7,11 @@ import os
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from coordinator.files.opening import is_regular, open_written
 from coordinator.files.reach import reach
 from coordinator.processes.privilege import invoking_user
 from lzr.errors import UsageError, printable
@@ -54,15 +56,16 @@ def output(
         return
     if status is not None and stat.S_ISDIR(status.st_mode):
         raise UsageError(f"cannot write {name}: it is a directory")
+    user = invoking_user()
+    invoker = None if user is None else (user.uid, user.gid)
     if status is not None and not stat.S_ISREG(status.st_mode):
-        with _opened(path, os.O_WRONLY, name) as descriptor:
+        with _opened(path, name, invoker) as descriptor:
             yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
         return
     if status is not None and not overwrite:
         raise UsageError(f"{name} exists; --overwrite replaces it")
     try:
-        user = invoking_user()
-        with _unnamed(path, name, None if user is None else (user.uid, user.gid)) as (descriptor, keep):
+        with _unnamed(path, name, invoker) as (descriptor, keep):
             if status is not None:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
             yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
@@ -134,15 +137,25 @@ def _link(descriptor: int, name: str, there: int) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str, flags: int, name: str) -> Iterator[int]:
+def _opened(path: str, name: str, invoker: tuple[int, int] | None) -> Iterator[int]:
+    """What was no regular file when it was looked at; a FIFO once it has a reader. A link that a stranger has
+    put there since then is not followed. Raises UsageError.
+    """
     try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', '') or error}") from error
+        descriptor = open_written(path, invoker, append=False, pause=_nap)
+    except OSError as error:
+        raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
     try:
+        if is_regular(descriptor):
+            raise UsageError(f"cannot write {name}: it has become another file meanwhile")
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _nap(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 def _refuse_same(status: os.stat_result | None, name: str, other: str) -> None:

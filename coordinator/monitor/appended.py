@@ -5,6 +5,7 @@ In other tools ``-l list.txt`` is the list of targets; here the log would be app
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -40,12 +41,13 @@ def check(options: Options) -> None:
 def _beginning(path: str) -> bytes:
     """The first bytes of a file; empty if it cannot be read, which the caller finds out when it opens it."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return b""
-        with open(path, "rb") as file:
-            return file.read(_HEAD)
+        # Not opened to wait: whoever can write in that directory may put a FIFO there at any moment.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return b""
+    with open(descriptor, "rb") as file, contextlib.suppress(OSError):
+        return file.read(_HEAD) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    return b""
 
 
 def _is_log(head: bytes) -> bool:
