@@ -48,6 +48,8 @@ def _irc(data: bytes) -> bool:
         return True
     if command == b"PING" and source:
         return rest != b"" and not source.translate(None, _NAMES)
+    if command == b"PING" and len(rest) > 3 and rest.isdigit():
+        return True  # a number to be sent back, before anybody may register
     if command in {b"ERROR", b"PING"}:
         return rest.startswith(b":") and len(rest) > 1
     if command == b"NOTICE":
@@ -93,6 +95,8 @@ def _minecraft(data: bytes) -> bool:
     text = data[3:]
     if data[:1] == b"\xff" and text[:1] == b"\0":
         older = text[:1024].split(b"\0\xa7\0")  # before 1.4 it says no version: title, players, most players
+        if leads(text, 2 * be16(data, 1)) and text.replace(b"\0", b"").startswith(_KICKS):
+            return not any(text[: 2 * be16(data, 1) : 2])
         counted = len(older) == 3 and older[1].replace(b"\0", b"").isdigit() and older[2][:1].isdigit()
         return (text.startswith(b"\0\xa7\0001\0\0") or counted) and leads(text, 2 * be16(data, 1))
     size, at = varint(data, 0)
@@ -101,6 +105,9 @@ def _minecraft(data: bytes) -> bool:
     text_size, start = varint(data, at + 1)
     return start + text_size == at + size and data[start : start + 1] == b"{"
 
+
+_KICKS = (b"Protocol error", b"Took too long to log in", b"Outdated client!", b"Outdated server!")
+"""Why a client is sent away that sends no packet, or too late, or of another version."""
 
 _SIP_PROBE = (
     b"OPTIONS sip:",
@@ -169,7 +176,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 2812 §2.3",
         match=_irc,
         probe=b"PING lzr\r\n",
-        starts=(b":", b"ERROR :", b"ERROR Your host is ", b"NOTICE ", b"PING :"),
+        starts=(b":", b"ERROR :", b"ERROR Your host is ", b"NOTICE ", b"PING "),
         examples=(
             b":irc.example.net NOTICE * :*** Looking up your hostname...\r\n",
             b"ERROR Your host is trying to (re)connect too fast -- throttled\r\n",
@@ -178,6 +185,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b":irc.example.net 451 * PING :You have not registered\r\n",
             b":irc.example.net PING 2147483647\r\n",
             b"PING :2147483647\r\n",
+            b"PING 12345\r\n",
         ),
         rejects=(
             b":irc.example.net NOTICE * :x\0\r\n",
@@ -187,6 +195,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b":-) hello :world\r\n",
             b":irc.example.net PING \r\n",
             b":) PING pong\r\n",
+            b"PING 12 34567\r\n",
+            b"PING 1\r\n",
+            b"PING box 56(84) bytes of data.\n",
             b"ERROR\r\n",
         ),
         ports=(6667, 6660, 6668, 6669, 7000),
@@ -264,6 +275,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
             b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),
             b"\xff\0\x13" + "A Sample World§0§20".encode("utf-16-be"),
+            b"\xff\0\x0e" + "Protocol error".encode("utf-16-be"),
         ),
         rejects=(
             b'\x80\x80\x80\x80\x80{"',
@@ -271,6 +283,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b'abc{"version":1}',
             b"\xff\0\0\0\0",
             b"\xff\0\x0e" + "A Sample World".encode("utf-16-be"),
+            b"\xff\0\x0f" + "Protocol error".encode("utf-16-be"),
+            b"\xff\0\x0e" + "Protocol errör".encode("utf-16-be"),
+            b"\xff\0\x0f" + "Protocol error\u0100".encode("utf-16-be"),
             b"\xff\0\x10" + "A World§some§few".encode("utf-16-be"),
             b'\x12\0\0\0\0{"a":"b"}',
         ),

@@ -15,7 +15,8 @@ _LPD = re.compile(
     rb"|address for your hostname|malformed from address)"
     rb"|\x01?no connect permissions\n?$"
     rb"|0781-20\d (?:your host does not have line printer access|ill-formed from address)"
-    rb"|Invalid protocol request \(\d{1,3}\): ",
+    rb"|Invalid protocol request \(\d{1,3}\): "
+    rb"|Unable to get printer (?:list|[\w.-]{0,64}): [A-Z]",
     re.IGNORECASE,
 )
 _INET = re.compile(rb"(?:[\w ]{1,40} )?Data Protector [\w. ]{1,30}: INET, internal build ")
@@ -183,8 +184,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"lpd [@print.example.com]: unknown printer\n",
             b"0781-202 your host does not have line printer access.\n",
             b"Invalid protocol request (71): GGET / HTTP/1.1\r\n\n",
+            b"Unable to get printer : No destinations added.",
         ),
-        rejects=(b"lpd is not here\n", b"printer: ready\n", b"Invalid protocol request\n", b"0781-200 no\n"),
+        rejects=(
+            b"lpd is not here\n",
+            b"printer: ready\n",
+            b"Invalid protocol request\n",
+            b"0781-200 no\n",
+            b"Unable to get printer status\n",
+        ),
         ports=(515,),
     ),
     Protocol(

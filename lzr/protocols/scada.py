@@ -51,12 +51,29 @@ def _iec104(data: bytes) -> bool:
     if not leads(data, size + 2) or size < 4:
         return False
     if data[2] & 3 == 3:
-        return size == 4 and data[2] in {0x0B, 0x23, 0x83} and data[3:6] == b"\0\0\0"
+        return size == 4 and data[2] in _UNNUMBERED and data[3:6] == b"\0\0\0"
     if data[4] & 1 or le16(data, 4) > 32:
         return False
     if data[2] & 1:
         return size == 4 and data[2:4] == b"\1\0"
-    return data[2:4] == b"\0\0" and size >= 12 and 1 <= data[6] <= 127 and 1 <= data[8] & 0x3F <= 47
+    if size < 12 or not 1 <= data[8] & 0x3F <= 47:
+        return False
+    return 1 <= data[6] <= 127 if data[2:4] == b"\0\0" else _is_series(data, size)
+
+
+_UNNUMBERED = frozenset((0x0B, 0x23, 0x83))
+"""STARTDT, STOPDT, TESTFR, confirmed."""
+
+_ELEMENTS = {1: 1, 3: 1, 5: 2, 7: 5, 9: 3, 11: 3, 13: 5, 15: 5, 21: 2}
+"""Bytes of one value of the types that a station reports without a time (IEC 60870-5-101 §7.3.1)."""
+
+
+def _is_series(data: bytes, size: int) -> bool:
+    """Whether a frame whose number is not the first holds as many values as it says: a station that goes on
+    counting where another connection ended."""
+    count, width = data[7] & 0x7F, _ELEMENTS.get(data[6], 0)
+    each = 3 * count + width * count if data[7] < 0x80 else 3 + width * count
+    return width > 0 and count > 0 and size == 10 + each
 
 
 def _opcua(data: bytes) -> bool:
@@ -144,6 +161,8 @@ def _framed(frame: bytes) -> bytes:
 
 def _gauge(data: bytes) -> bool:
     """An answer to an inventory, or that the command is not known (Veeder-Root TLS-350, Serial Interface)."""
+    if data.startswith(b"\1\nI20"):  # what stands between has made one character of two
+        return data[:20].count(b"\n") > 2 or (data[:24].count(b"\n") > 1 and len(data) > 24)
     if data[:1] == b"\n":  # without the mark of a beginning, and with a table
         return b"IN-TANK INVENTORY" in data[:400]
     return data.startswith(b"\x019999FF1B") or (data[:20].count(b"\r\n") > 0 and len(data) > 20)
@@ -172,8 +191,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x68\4\x83\0\0\0",
             b"\x68\4\x0b\0\0\0",
             b"\x68\x0e\0\0\0\0\x64\1\x06\0\1\0\0\0\0\x14",
+            b"\x68\x17\x40\x0f\0\0\x0d\x82\3\0\1\0\xe1\x41\0" + b"\0\0\x80\x3f\0" * 2,
+            b"\x68\x0e\x40\x0f\0\0\1\1\3\0\1\0\xe1\x41\0\1",
         ),
-        rejects=(b"\x68\4\0\0\1\0", b"\x68\4\x43\0\0\0", b"hello\r\n", b"\x68\5\x83\0\0\0"),
+        rejects=(
+            b"\x68\4\0\0\1\0",
+            b"\x68\4\x43\0\0\0",
+            b"\x68\4\x47\0\0\0",
+            b"\x68\5\x83\0\0\0",
+            b"\x68\x0e\x40\x0f\0\0\x0d\1\3\0\1\0\xe1\x41\0\1",
+            b"\x68\x0e\0\0\0\0\x64\1\x30\0\1\0\0\0\0\x14",
+            b"hello\r\n",
+        ),
         ports=(2404,),
     ),
     Protocol(
@@ -262,13 +291,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_gauge,
         # Reads the inventory.
         probe=b"\1I20100\n",
-        starts=(b"\1\r\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B", b"\nI20"),
+        starts=(b"\1\r\nI20", b"\1\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B", b"\nI20"),
         examples=(
             b"\1\r\nI20100\r\nNOV 28, 2026 20:30\r\n\r\nEXAMPLE STATION\r\n\x03",
             b"\x019999FF1B\r\n\x03",
+            b"\1\nI20100\n28/11/26  20:30\n\nINVENTARIO EN TANQUE\n\nTANQ PRODUCTO\n\x03",
             b"\nI20100\n11/28/2026 20:30\n\nEXAMPLE STATION\n\nIN-TANK INVENTORY\n\nTANK PRODUCT\n",
         ),
-        rejects=(b"\1I20100\n", b"\1I20100\r\n", b"\nI20100 is a command\n"),
+        rejects=(b"\1I20100\n", b"\1I20100\r\n", b"\1\nI20100\n", b"\nI20100 is a command\n"),
         ports=(10001,),
     ),
 )

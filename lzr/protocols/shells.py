@@ -11,8 +11,14 @@ import re
 from lzr.protocols._bytes import is_text
 from lzr.protocols._protocol import Protocol
 
-SSH_REFUSALS = (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
-"""What OpenSSH says in place of its version when it has too many callers."""
+SSH_REFUSALS = (
+    b"Exceeded MaxStartups\r\n",
+    b"Not allowed at this time\r\n",
+    b"Protocol mismatch.\n",
+    b"Invalid SSH identification string.\r\n",
+)
+"""What OpenSSH says in place of its version when it has too many callers, and behind it (in a segment of its
+own, where the first is lost) to a client that sends no version."""
 
 
 def _ssh(data: bytes) -> bool:
@@ -54,7 +60,7 @@ OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERR", b"-ERR", b"* OK", b"RFB 
 PROMPT = re.compile(
     rb"(?:log ?in|log ?on|user|password|passwd|passcode|account|verification code|access code|terminal type"
     rb"|(?:user|log ?in|log ?on|account) ?(?:name|id|number)|(?:your|enter) ?(?:id|number|login))"
-    rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
+    rb"\s?(?:\((?!max)[^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
 TRANSLATED = (
@@ -121,6 +127,7 @@ SPEAKS = (
     b"%connection closed by remote host",
     b"username:  timeout expired",
     b"% bad passwords",
+    b"% authentication failed",
     b"remote control session",
     b"this session allows you to set the tcpip parameters",
     b"telnet is not allowed",
@@ -240,6 +247,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"SSH-1.99-Cisco-1.25\n",
             b"SSH-2.0-dropbear_2024.85\r\n\x00\x00\x01\xfc\x07\x14" + bytes(range(16)) + b"curve25519-sha256",
             b"Exceeded MaxStartups\r\n",
+            b"Protocol mismatch.\n",
             b"Authorized users only\r\nSSH-2.0-OpenSSH_9.6\r\n",
         ),
         rejects=(
@@ -249,6 +257,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"SSH-\r\n",
             b"SSH-2.0-\r\n",
             b"SSH-2.0-\x00\x01\x02\r\n",
+            b"Protocol mismatch: 3 is wanted\n",
             b"x7Yt09Zq\r\n",  # a tarpit's line before a version that never comes
         ),
         ports=(22, 2222, 830),
@@ -262,11 +271,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(
             *(
                 bytes([first])
-                for first in (IAC, 7, 8, 9, 10, 13, 27, *range(32, 127))
+                for first in (IAC, 0, 7, 8, 9, 10, 13, 27, *range(32, 127), *range(0x80, IAC))
                 if first not in NO_PROMPT
             ),
             *BEGINNINGS,
-            *(b"\0\xff" + bytes([command]) for command in range(SB, DONT + 1)),
         ),
         examples=(
             b"\x1b[24;1HUsername: \x1b[?25h\x1b[24;11H",
@@ -298,6 +306,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             "\r\nContraseña: ".encode("latin-1"),
             "\r\nПароль: ".encode("cp1251"),
             "\r\n\r\n用户名:".encode("gb18030"),
+            b"\0\0\r\nlogin: ",
+            b"\xa9 2009 Sampler\r\nUsername : ",
+            "欢迎\r\nlogin: ".encode("gb18030"),
+            "ログイン\r\nlogin: ".encode(),
+            b"h\x07^@\r\nPassword: \r\n\r\n% Authentication failed.\r\n",  # what was sent is shown as well
             b"SX 12 DSL Modem Router\r\nAuthorization failed after trying 5 times!!!.\r\n",
         ),
         rejects=(
@@ -312,6 +325,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"the password: it is long gone and nobody has it\r\n",
             b"By what name do you wish to be known?\r\nWhat is your name? ",
             b"Please enter your name: ",
+            b"Sampler chat\nPlease enter your username (max 20 characters): ",
+            b"\xa9 2009 Sampler\r\nName : ",
+            b"\xa9 2009\x01\r\nlogin: ",
+            b"\0\0\0\x04login",
+            b"Authentication failed. % of users\r\n",
             b"Der Benutzername: er ist lange fort\r\n",
             b"Hinweis f\xc3\xbcr Superbenutzer: ",
             b"parolas: ",
