@@ -693,7 +693,7 @@ static PyObject *terminal(const struct greetings *table, struct text reply)
     struct text rest = {reply.at + agreed, reply.size - agreed}, found;
     for (size_t i = 0; i < rest.size; i++) {
         const uint8_t byte = rest.at[i];
-        if (byte == 255 || (byte < 7 && byte != 0) || byte == 11 || (byte > 13 && byte < 32 && byte != 27) || byte == 127)
+        if (byte == 255 || (byte < 7 && byte != 0) || byte == 11 || (byte > 15 && byte < 32 && byte != 27) || byte == 127)
             return NULL;
     }
     if (reply.size <= NEGOTIATED)

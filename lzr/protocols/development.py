@@ -40,6 +40,8 @@ def _git(data: bytes) -> bool:
 
 
 def _cvs(data: bytes) -> bool:
+    if data.startswith(b"cvs") and b" [server aborted]: " in data[:30]:
+        return b"aborted]: bad auth protocol start: " in data[:80]
     return b"]: " in data[:40] or data.startswith((b"cvs pserver: ", b"I LOVE YOU\n"))
 
 
@@ -98,12 +100,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"I LOVE YOU\n",
             b"cvs pserver: ",
             b"E cvs [pserver",
+            *(b"cvs [server aborted]: ", b"cvsnt [server aborted]: ", b"cvsntsrv [server aborted]: "),
         ),
         examples=(
             b"cvs [pserver aborted]: bad auth protocol start: GET / HTTP/1.1\r\n\n",
             b"cvs-pserver [pserver aborted]: bad auth protocol start: \r\n",
+            b"cvsnt [server aborted]: bad auth protocol start: HELP\r\nerror  \n",
         ),
-        rejects=(b"cvs [pserver",),
+        rejects=(b"cvs [pserver", b"cvs [server aborted]: no such host\n"),
         ports=(2401,),
     ),
     Protocol(

@@ -115,6 +115,11 @@ def _mikrotik(data: bytes) -> bool:
     return at < len(data) and data[at] == 0
 
 
+def _icy(data: bytes) -> bool:
+    """A status line; or what a source that may not send is told, and what a player is able to do."""
+    return data[4:7].isdigit() and b"\n" in data if data[:1] == b"I" else data[14:15].isdigit()
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="winbox",
@@ -203,10 +208,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="icy",
         spec="SHOUTcast 1 stream protocol: ICY status line",
-        match=lambda data: data[4:7].isdigit() and (b"icy-" in data or b"\r\n" in data or b"\n" in data),
-        starts=(b"ICY ",),
-        examples=(b"ICY 200 OK\r\nicy-notice1:<BR>\r\nicy-name:Example\r\n",),
-        rejects=(b"ICY roads\r\n",),
+        match=_icy,
+        starts=(b"ICY ", b"OK2\r\nicy-caps:"),
+        examples=(
+            b"ICY 200 OK\r\nicy-notice1:<BR>\r\nicy-name:Example\r\n",
+            b"OK2\r\nicy-caps:11\r\n\r\n",  # where a source may send its stream
+        ),
+        rejects=(b"ICY roads\r\n", b"OK2\r\nicy-caps:none\r\n\r\n"),
         ports=(8000,),
     ),
     Protocol(

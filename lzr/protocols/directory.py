@@ -118,7 +118,7 @@ def _finger(data: bytes) -> bool:
 
 def _ident(data: bytes) -> bool:
     """port , port : USERID or ERROR : … (RFC 1413 §6)."""
-    line = first_line(data.lstrip(b"\r\n"))
+    line = first_line(data.lstrip(b"\r\n") + (b"\n" if len(data) < 100 else b""))  # some send no end
     if line[:1] not in _DIGITS:  # what was asked was no pair of ports, and comes back as it was or not at all
         return printable(line) and _NO_PORTS.search(line) is not None
     ports, colon, rest = line.partition(b":")

@@ -90,6 +90,8 @@ def _pop3(data: bytes) -> bool:
 def _imap(data: bytes) -> bool:
     """RFC 9051 §7.1: an untagged greeting."""
     text = line(data)
+    if data[:1] == b"G":  # the first word of what was asked is taken for a command's tag (§2.2.1)
+        return True
     if text.startswith(
         (b"* OK MUPDATE ", b"* OK Cyrus IMSP ", b"* OK SSP ")
     ):  # which greet alike, and say so
@@ -204,15 +206,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="imap",
         spec="RFC 9051 §7.1",
         match=_imap,
-        starts=(b"* OK", b"* BYE", b"* PREAUTH", b"* BAD "),
+        starts=(
+            b"* OK",
+            b"* BYE",
+            b"* PREAUTH",
+            b"* BAD ",
+            b"GET NO Error in IMAP ",
+            b"GET BAD Error in IMAP ",
+        ),
         examples=(
             b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready.\r\n",
             b"* OK IMAP4 server ready\r\n",
             b"* BYE Too many connections\r\n",
             b"* PREAUTH IMAP4rev1 server logged in\r\n",
             b"* BAD Error in IMAP command received by server.\r\n",
+            b"GET NO Error in IMAP command received by server.\r\n",
         ),
         rejects=(
+            b"GET NO Error\r\n",
             b"* OKAY\r\n",
             b"* OK\x00\x01\x02",
             b"* item one\r\n* item two\r\n",

@@ -128,6 +128,8 @@ def _whois(data: bytes) -> bool:
     head = data[:800].lower()
     if head.lstrip().startswith((b"domain name:", b"domain: ")):
         return b"registrar" in head or b"registry domain id: " in head or b"\nstatus: " in head
+    if head.startswith(b"query may"):
+        return True
     return b"whois" in head or b"database query service" in head or b"no entries found" in head
 
 
@@ -251,6 +253,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
                 b"NOT FOUND\r\n>>>",
             ),
             *(b"No Data Found", b"Domain not found.\r\n>>>", b"The queried object does not exist"),
+            *(b"Process query: '", b"Query may not be an empty string", b"\n\r\nJava Whois Server "),
         ),
         examples=(
             b"%rwhois V-1.5:003eff:00 rwhois.example.com (by Example, V-1.5.9)\n",
@@ -258,6 +261,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b'No match for "GET".\r\n>>> Last update of whois database: 2026-11-28T10:00:00Z <<<\r\n',
             b"% This is the example Whois server.\n%\n% No entries found\n",
             b"%\n% Example database query service\n",
+            b"Query may not be an empty string\n",
+            b"Process query: ''\nQuery recognized as IPv4.\nQuerying whois.example.net with whois.\n",
             b"   Domain Name: EXAMPLE.COM\r\n   Registry Domain ID: 2336799_DOMAIN_COM-VRSN\r\n",
             b"Domain: example.de\nStatus: connect\n",
             b"\r\nDomain name:\r\n        example.co.uk\r\n\r\n    Registrar:\r\n        Example\r\n",

@@ -23,6 +23,8 @@ def _bittorrent(data: bytes) -> bool:
 
 def _boinc(data: bytes) -> bool:
     head = data[:200]
+    if not head.startswith(b"<b"):  # older ones answer what they do not know without an envelope
+        return data.endswith(b">\n\3")
     return (
         b"<unauthorized/>" in head
         or b"<nonce>" in head
@@ -66,14 +68,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="boinc",
         spec="BOINC GUI RPC protocol",
         match=_boinc,
-        starts=(b"<boinc_gui_rpc_reply>",),
+        starts=(b"<boinc_gui_rpc_reply>", b"<unrecognized/>\n", b"<error>unrecognized op"),
         examples=(
             b"<boinc_gui_rpc_reply>\n<unauthorized/>\n</boinc_gui_rpc_reply>\n\3",
+            b"<unrecognized/>\n\3",
+            b"<error>unrecognized op</error/>\n\3",
             b"<boinc_gui_rpc_reply>\n<nonce>1764330000.123456</nonce>\n",
             b"<boinc_gui_rpc_reply>\n<unrecognized/>\n</boinc_gui_rpc_reply>\n\3",
             b"<boinc_gui_rpc_reply>\n<major_version>7</major_version>\n<minor_version>4</minor_version>\n",
         ),
-        rejects=(b"<boinc_gui_rpc_reply>\n",),
+        rejects=(b"<boinc_gui_rpc_reply>\n", b"<unrecognized/>\n", b"<unrecognized/>\n<a/>\n"),
         ports=(31416,),
     ),
     Protocol(

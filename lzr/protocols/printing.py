@@ -16,6 +16,8 @@ _LPD = re.compile(
     rb"|\x01?no connect permissions\n?$"
     rb"|0781-20\d (?:your host does not have line printer access|ill-formed from address)"
     rb"|Invalid protocol request \(\d{1,3}\): "
+    rb"|[\w.-]{1,64}: (?:lpsched: )?unknown printer\n?$"
+    rb"|An lpd test connection was completed"
     rb"|Unable to get printer (?:list|[\w.-]{0,64}): [A-Z]",
     re.IGNORECASE,
 )
@@ -90,7 +92,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\1Remuser too long",
             *(b"\1locuser too long", b"\1remuser too long", b"\1ruser too long", b"\1luser too long"),
             *(b"\1Can't fork; try again.", b"\1Can't make pipe", b"\1Can't get stderr port"),
-            *(b"\1in.rshd: ", b"\1UX:in.rshd: "),
+            *(b"\1in.rshd: ", b"\1UX:in.rshd: ", b"\1Winsock RSHD/NT: "),
         ),
         examples=(
             b"\1Permission denied.\n",
@@ -99,6 +101,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\1rshd: Login incorrect.\n",
             b"\1Can't fork; try again.\n",
             b"\1in.rshd: Permission denied.\n",
+            b"\1Winsock RSHD/NT: Protocol negotiation error.\n\0",
         ),
         rejects=(b"\1rshd: ", b"\1rshd: \1\n"),
         ports=(514,),
@@ -185,6 +188,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"0781-202 your host does not have line printer access.\n",
             b"Invalid protocol request (71): GGET / HTTP/1.1\r\n\n",
             b"Unable to get printer : No destinations added.",
+            b"default: unknown printer\n",
+            b"An lpd test connection was completed successfully\r\n",
         ),
         rejects=(
             b"lpd is not here\n",
@@ -192,6 +197,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Invalid protocol request\n",
             b"0781-200 no\n",
             b"Unable to get printer status\n",
+            b"error: unknown printer model\n",
         ),
         ports=(515,),
     ),

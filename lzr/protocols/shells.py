@@ -20,11 +20,14 @@ SSH_REFUSALS = (
 """What OpenSSH says in place of its version when it has too many callers, and behind it (in a segment of its
 own, where the first is lost) to a client that sends no version."""
 
+SSH_DENIED = (b"Access to service sshd from ", b"Could not load host key. Closing connection")
+"""How others begin to say that they have no session for the caller."""
+
 
 def _ssh(data: bytes) -> bool:
     """RFC 4253 §4.2: SSH-protoversion-software, at most 255 characters; a key exchange may follow at once."""
     if data[:3] != b"SSH":
-        return data in SSH_REFUSALS or _behind_lines(data)
+        return data in SSH_REFUSALS or data.startswith(SSH_DENIED) or _behind_lines(data)
     text = data[4:260].split(b"\n", 1)[0].rstrip(b"\r")
     version, _, software = text.partition(b"-")
     return software not in (b"", b"LZR") and version.replace(b".", b"", 1).isdigit() and is_text(software)
@@ -161,6 +164,13 @@ SPEAKS = (
     b"riverstone networks, inc., copyright",
     b"telnet interface (v",
     b'type "?" for help, or "/" for current settings',
+    b"telnet permit one connection",
+    b"synchronet bbs for ",
+    b", extron electronics, ",
+    b" copyright amx corp.",
+    b"reincarna / linux.wifatch",
+    b"\nslirp v",
+    b"network power switch v",
 )
 """What only an interactive session says, in lower case."""
 
@@ -195,8 +205,13 @@ def negotiation(data: bytes) -> int:
 
 
 def spoken(data: bytes) -> bytes:
-    """Text without what a terminal takes as well (RFC 854): nothing, bell, back space."""
-    return data.translate(None, b"\0\x07\x08")
+    """Text without what a terminal takes as well (RFC 854): nothing, bell, back space; shift out and in, with
+    which it draws frames (ECMA-48 §8.3.126)."""
+    return data.translate(None, b"\0\x07\x08\x0e\x0f")
+
+
+PLACED = re.compile(rb"\x1b\[\d{1,3};\d{1,3}[Hf][^\x1b]")
+"""Something is written at a place of the screen (CUP, HVP: ECMA-48 §8.3.21, §8.3.63)."""
 
 
 def _negotiates(data: bytes) -> bool:
@@ -215,8 +230,13 @@ def _telnet(data: bytes) -> bool:
         return False
     head, iac, tail = data.partition(b"\xff")
     if iac:
-        # Nobody says first what he will not do: all options are off at the start (RFC 854).
-        return len(head) < 2048 and tail[:1] in OFFERS and is_text(spoken(head)) and _negotiates(iac + tail)
+        # Nobody says first what he will not do: all options are off at the start (RFC 854). What stands
+        # around such a refusal counts by itself.
+        if tail[:1] in OFFERS or b"\n" not in head or negotiation(iac + tail) == 0:
+            return (
+                len(head) < 2048 and tail[:1] in OFFERS and is_text(spoken(head)) and _negotiates(iac + tail)
+            )
+        data = head + (iac + tail)[negotiation(iac + tail) :]
     if not is_text(spoken(data)):
         return False
     text = data.rstrip(b"\r\n \0")
@@ -232,6 +252,8 @@ def _telnet(data: bytes) -> bool:
         return True
     if b" from " in said and WELCOMES.search(said):
         return True
+    if text[:1] == b"\x1b" and len(PLACED.findall(data, 0, 1024)) > 1:
+        return True
     return any(phrase in said for phrase in SPEAKS)
 
 
@@ -241,13 +263,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 4253 §4.2",
         match=_ssh,
         probe=b"SSH-2.0-LZR\r\n",
-        starts=(b"SSH-", *SSH_REFUSALS, *_LINES_BEGIN),
+        starts=(b"SSH-", *SSH_REFUSALS, *SSH_DENIED, *_LINES_BEGIN),
         examples=(
             b"SSH-2.0-OpenSSH_9.6\r\n",
             b"SSH-1.99-Cisco-1.25\n",
             b"SSH-2.0-dropbear_2024.85\r\n\x00\x00\x01\xfc\x07\x14" + bytes(range(16)) + b"curve25519-sha256",
             b"Exceeded MaxStartups\r\n",
             b"Protocol mismatch.\n",
+            b"Access to service sshd from guest@192.0.2.9 has been denied.\r\n",
             b"Authorized users only\r\nSSH-2.0-OpenSSH_9.6\r\n",
         ),
         rejects=(
@@ -258,6 +281,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"SSH-2.0-\r\n",
             b"SSH-2.0-\x00\x01\x02\r\n",
             b"Protocol mismatch: 3 is wanted\n",
+            b"Access to service ftpd from guest@192.0.2.9 has been denied.\r\n",
             b"x7Yt09Zq\r\n",  # a tarpit's line before a version that never comes
         ),
         ports=(22, 2222, 830),
@@ -311,6 +335,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             "欢迎\r\nlogin: ".encode("gb18030"),
             "ログイン\r\nlogin: ".encode(),
             b"h\x07^@\r\nPassword: \r\n\r\n% Authentication failed.\r\n",  # what was sent is shown as well
+            b"\xff\xfe\x22\xff\xfb\1\x1b<\x1b>\x1b[?25l\x1b[0m\x1b[2J\x1b(B\x1b)0\x0f\x1b[7m\x1b[fSampler",
+            b"\x1b[2J\x1b[01;24HSAMPLER 12\x1b[02;19HCONSOLE\x1b[24;1H>>>",
+            b"TELNET server version 4.2 ready at Sampler\r\npassword: \xff\xfc\1",
+            b"\r\nWelcome to sampler 1.2.\r\n\r\n\0\xff\xfe\x22\xff\xfb\3\xff\xfb\1\r\nlogin: ",
             b"SX 12 DSL Modem Router\r\nAuthorization failed after trying 5 times!!!.\r\n",
         ),
         rejects=(
@@ -329,6 +357,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\xa9 2009 Sampler\r\nName : ",
             b"\xa9 2009\x01\r\nlogin: ",
             b"\0\0\0\x04login",
+            b"\x1b[1;31mcolours\x1b[0m and \x1b[32mmore\x1b[0m\r\n",
+            b"\x1b[1;1Hone place\r\n",
+            b"\x1b[?2004hsh-5.2$ ",
+            b"hello \xff\xfc\1 and more\r\n",
             b"Authentication failed. % of users\r\n",
             b"Der Benutzername: er ist lange fort\r\n",
             b"Hinweis f\xc3\xbcr Superbenutzer: ",

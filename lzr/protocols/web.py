@@ -91,6 +91,8 @@ def _rtsp(data: bytes) -> bool:
     name themselves, list their methods, or number the answer (RFC 2326 §12.17), as HTTP never does."""
     if data[:1] == b"H":
         end = _head(data)
+        if data[9:10] == b"2":  # what asks in HTTP is let through to it (QuickTime's tunnel)
+            return data.find(b"\nContent-Type: application/x-rtsp-tunnelled", 12, end) > 0
         if data.find(b"\nCSeq: ", 12, end) > 0 or data.find(b" TEARDOWN", 12, end) > 0:
             return True
         return data.find(b"RTSP", 12, end) > 0 and RTSP_SERVER.search(data, 12, end) is not None
@@ -200,13 +202,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 2326 §7.1, RFC 7826 §8.1",
         match=_rtsp,
         probe=(b"OPTIONS rtsp://", Host(), b"/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
-        starts=(b"RTSP/1.", b"RTSP/2.", b"HTTP/1.0 4", b"HTTP/1.0 5", b"HTTP/1.1 4", b"HTTP/1.1 5"),
-        in_http=(b"CSeq: ", b"TEARDOWN", b"RTSP"),
+        starts=(
+            *(b"RTSP/1.", b"RTSP/2.", b"HTTP/1.0 4", b"HTTP/1.0 5", b"HTTP/1.1 4", b"HTTP/1.1 5"),
+            *(b"HTTP/1.0 2", b"HTTP/1.1 2"),
+        ),
+        in_http=(b"CSeq: ", b"TEARDOWN", b"RTSP", b"x-rtsp-tunnelled"),
         examples=(
             b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
             b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
             b"HTTP/1.1 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n",
             b"HTTP/1.0 400 Bad Request\r\nCSeq: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-rtsp-tunnelled\r\nServer: Sampler 1.0\r\n\r\n",
             b"HTTP/1.0 501 Not Implemented\r\nAllow: DESCRIBE, PLAY, SETUP, TEARDOWN\r\n\r\n",
         ),
         rejects=(
@@ -214,6 +220,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"OPTIONS / RTSP/1.0\r\n\r\n",
             b"HTTP/1.1 503 OK\r\nServer: x\r\n\r\nServer: GStreamer RTSP server\r\n",
             b"HTTP/1.1 503 OK\r\nServer: Artsp/1.0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nContent-Type: application/x-rtsp-tunnelled\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nRTSP",
         ),
         ports=(554, 8554),
         zgrab="",
