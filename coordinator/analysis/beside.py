@@ -11,8 +11,9 @@ from typing import Any
 
 from coordinator.analysis.source import LONGEST, Source
 from coordinator.commandline.progressbar import Bar
-from lzr.analysis.asked import NoMetadata, Part, check
+from lzr.analysis.asked import Part
 from lzr.analysis.asked import listed as parts_of
+from lzr.analysis.metadata import NoMetadata, check
 from lzr.errors import UsageError, printable
 
 _MOST = 64 << 20

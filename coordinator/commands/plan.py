@@ -19,6 +19,7 @@ from coordinator.commandline import progressbar, running, wholefile
 from lzr import safetext
 from lzr.analysis import asked as scanned
 from lzr.analysis import order, plantext
+from lzr.analysis.metadata import section
 from lzr.analysis.plantext import PlanFigures, Point
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.flow.handshakeorders import MOST
@@ -156,14 +157,14 @@ def _about(asked: argparse.Namespace) -> PlannedScan:
 def _metadata(path: str) -> tuple[tuple[str, ...], int]:
     """Handshakes and --retransmit-number of the scan that a file tells of. Raises UsageError."""
     where, found = f"--metadata-file {printable(path)}", beside.read(path)
-    names, options = scanned.names(found), scanned.section(found, "options")
+    names, options = scanned.names(found), section(found, "options")
     if not names or not BY_NAME.keys() >= set(names):
         raise UsageError(f"{where}: does not say which handshakes the scan did")
     if options.get("force_all_handshakes") is not True:
         raise UsageError(
             f"{where}: the scan was made without -forceAllHandshakes, so there is no order to learn"
         )
-    if scanned.section(found, "scan").get("orders"):
+    if section(found, "scan").get("orders"):
         running.say(NAME, "the scan had orders by port: what a port was not asked counts as unanswered there")
     retransmits = options.get("retransmit_number")
     return names, retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1

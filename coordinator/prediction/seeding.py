@@ -7,10 +7,9 @@ that ran to their end.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +19,14 @@ from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
 from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, LineCounts
 from lzr.analysis import asked as asking
+from lzr.analysis.addressranges import AddressRanges
 from lzr.analysis.asked import Part
 from lzr.prediction import boxes as predictboxes
 from lzr.prediction.asked import PORTS, Addresses, Asked, joined
 from lzr.prediction.boxes import Middleboxes
 from lzr.prediction.counts import Services
 from lzr.prediction.predict import SIX, plain_hosts, with_networks
-from lzr.rows import V4_MAPPED
+from lzr.sweep.ranges import Range
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -108,7 +108,7 @@ def read(
     """
     connection = connect(memory=_MEMORY)
     try:
-        stated = [_compact(part) for part in parts]  # millions of ranges go as they come
+        stated = list(parts)
         for number, path in enumerate(paths):
             name = "more" if number else "seed"
             load(connection, path, name, columns=_NEEDED, progress=progress, say=say)
@@ -116,26 +116,13 @@ def read(
                 connection.execute("INSERT INTO seed SELECT * FROM more; DROP TABLE more")
             found, _ = beside.find(path)
             if found is not None and not asking.unfinished(found):
-                stated += map(_compact, asking.swept(found))
+                stated += asking.swept(found)
         return _seed(connection, asked, stated, assume=assume)
     finally:
         connection.close()
 
 
-class _Stated(NamedTuple):
-    """A part of what was asked. four: its IPv4 addresses; others: ranges beside them, of 128 bits; ports:
-    first and last of each range."""
-
-    four: Addresses
-    others: list[tuple[int, int]]
-    ports: tuple[tuple[int, int], ...]
-
-
-def _compact(part: Part) -> _Stated:
-    return _Stated(_four(part.ranges), _others(part.ranges), part.ports)
-
-
-def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[_Stated], *, assume: bool | None) -> Seed:
+def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, assume: bool | None) -> Seed:
     connection.execute(_PAIRS)
     columns = connection.execute(_COLUMNS).fetchnumpy()
     number, six = _numbers(columns["high"], columns["low"])
@@ -145,7 +132,7 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[_Stated], *,
     stated = False
     while parts:  # millions of ranges are not to stay
         part = parts.pop()
-        addresses = joined((part.four, _known(part.others, six)))
+        addresses = _numbered(part.ranges, six)
         ports = np.zeros(PORTS, np.bool_)
         for first, last in part.ports:
             ports[first : last + 1] = True
@@ -194,49 +181,17 @@ def _numbers(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray
     return number, [(hi << 64 | lo).to_bytes(16, "big") for hi, lo in pairs]
 
 
-def covered_by(ranges: Sequence[tuple[int, int]], six: list[bytes]) -> Addresses:
-    """Ranges of 128 bits (sorted) as numbers: IPv4, and the IPv6 hosts that are known."""
-    return joined((_four(ranges), _known(_others(ranges), six)))
+def covered_by(ranges: Iterable[Range], six: list[bytes]) -> Addresses:
+    """Ranges of 128 bits as numbers: IPv4, and the IPv6 hosts that are known."""
+    return _numbered(AddressRanges.of(ranges), six)
 
 
-_LAST_FOUR = V4_MAPPED | 0xFFFFFFFF
-
-
-def _four(ranges: Sequence[tuple[int, int]]) -> Addresses:
-    """The IPv4 addresses among them."""
-    count = sum(1 for first, last in ranges if first <= _LAST_FOUR and last >= V4_MAPPED)
-    first = np.fromiter(
-        (max(low, V4_MAPPED) - V4_MAPPED for low, high in ranges if low <= _LAST_FOUR and high >= V4_MAPPED),
-        np.int64,
-        count,
+def _numbered(ranges: AddressRanges, six: list[bytes]) -> Addresses:
+    """The IPv4 addresses among them, and the IPv6 hosts of the seed."""
+    known = SIX + np.flatnonzero(ranges.holds6(np.array(six, "S16")))
+    return joined(
+        (Addresses(ranges.first4.astype(np.int64), ranges.last4.astype(np.int64)), Addresses.of(known))
     )
-    last = np.fromiter(
-        (
-            min(high, _LAST_FOUR) - V4_MAPPED
-            for low, high in ranges
-            if low <= _LAST_FOUR and high >= V4_MAPPED
-        ),
-        np.int64,
-        count,
-    )
-    return Addresses(first, last)
-
-
-def _others(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those that hold more than IPv4 addresses."""
-    return [pair for pair in ranges if pair[0] < V4_MAPPED or pair[1] > _LAST_FOUR]
-
-
-def _known(ranges: Sequence[tuple[int, int]], six: list[bytes]) -> Addresses:
-    """The IPv6 hosts of the seed that lie in these ranges (sorted)."""
-    known = []
-    firsts = [first for first, _ in ranges]
-    for rank, key in enumerate(six if ranges else ()):
-        value = int.from_bytes(key, "big")
-        at = bisect_right(firsts, value) - 1
-        if at >= 0 and value <= ranges[at][1]:
-            known.append(SIX + rank)
-    return Addresses.of(np.array(known, np.int64))
 
 
 def _services(

@@ -14,12 +14,15 @@ networks shows nothing beyond its records; then a sentence says which of these i
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from lzr import addresses
+from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
+from lzr.analysis.metadata import section
 from lzr.sweep.ranges import Range, difference, intersection, union
 from lzr.targets.blocklist import ranges_of
 from lzr.targets.screen import PRINTERS
@@ -30,15 +33,11 @@ _HARMLESS = ("recorded", "unparsable", "duplicate", "done before", "blocklisted"
 _CUT = ("interrupted", "for another shard", "beyond --max-targets", "outside --source-port")
 
 
-class NoMetadata(ValueError):
-    """The JSON object is no metadata of a scan; the text completes "FILE …"."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Every address of `ranges` (as `union` gives them) on every port of `ports`."""
+    """Every address of `ranges` on every port of `ports`."""
 
-    ranges: tuple[Range, ...]
+    ranges: AddressRanges
     ports: tuple[tuple[int, int], ...] = _EVERY_PORT
 
 
@@ -58,37 +57,16 @@ class Coverage:
     unsent: bool = False
     handshakes: tuple[str, ...] = ()
     silent_recorded: bool = True
-    _starts: dict[int, list[int]] = field(default_factory=dict, repr=False)
 
     def covers(self, address: int, port: int) -> bool:
         """Whether it was asked. address: 128 bits, IPv4 in its mapped form."""
         if self.everything:
             return True
-        for number, part in enumerate(self.parts):
-            if not any(first <= port <= last for first, last in part.ports):
-                continue
-            starts = self._starts.get(number)
-            if starts is None:
-                starts = self._starts[number] = [first for first, _ in part.ranges]
-            at = bisect_right(starts, address) - 1
-            if at >= 0 and address <= part.ranges[at][1]:
-                return True
-        return False
-
-
-def section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """An object in the metadata; an empty one where there is none of this name."""
-    found = metadata.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def check(metadata: Any) -> Mapping[str, Any]:
-    """Raises NoMetadata."""
-    if not isinstance(metadata, Mapping) or metadata.get("program") != "lzr":
-        raise NoMetadata("is no metadata of lzr (--metadata-file)")
-    if type(metadata.get("format")) is not int or metadata["format"] != 1:
-        raise NoMetadata("is metadata in a format that this version does not know")
-    return metadata
+        return any(
+            address in part.ranges
+            for part in self.parts
+            if any(first <= port <= last for first, last in part.ports)
+        )
 
 
 def unfinished(metadata: Mapping[str, Any]) -> str:
@@ -125,8 +103,8 @@ def known(
 ) -> Coverage:
     """What is known of the newer scan.
 
-    old: metadata of the older one; both metadata as `check` returns them. records: how many the older file
-    holds; held: how many the newer one does, where that was counted.
+    old: metadata of the older one; both as `lzr.analysis.metadata.check` returns them. records: how many the
+    older file holds; held: how many the newer one does, where that was counted.
     """
     if new is None:
         return Coverage(why="there is no metadata of the new scan")
@@ -214,34 +192,52 @@ def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
         return ()
     spared = [] if options.get("allow_printers") else [PRINTERS]
     left = difference(intersection(chosen, list(_EVERY_PORT)), spared)
-    return (Part(tuple(union(ranges)), tuple(left)),) if ranges and left else ()
+    return (Part(AddressRanges.of(ranges), tuple(left)),) if ranges and left else ()
 
 
 def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
     """What a list states was asked: on each line an address, a range or a network, with or without ``:PORT``.
 
-    chunks: whole lines each, in order. It keeps one chunk and twice the resulting ranges at most. Raises
-    ValueError with the line that is none of these.
+    chunks: whole lines each, in order. It keeps one chunk and some numbers for each of its lines, and twice
+    the resulting ranges at most. Raises ValueError with the line that is none of these.
     """
-    by_ports: dict[tuple[tuple[int, int], ...], list[Range]] = {}
-    fresh = number = united = 0
+    by_ports: dict[tuple[tuple[int, int], ...], Collected] = {}
+    number = united = 0
     for chunk in chunks:
-        for line in chunk.removesuffix("\n").split("\n"):
-            number += 1
-            entry = line.split("#", 1)[0].strip()
-            if not entry:
-                continue
-            try:
-                where, ports = _split(entry)
-                found = ranges_of(where)
-            except ValueError:
-                raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
-            by_ports.setdefault(ports, []).extend(found)
-            fresh += 1
-        if fresh >= max(_UNITE, united):  # a list may name the same again and again
-            by_ports = {ports: list(union(ranges)) for ports, ranges in by_ports.items()}
-            fresh, united = 0, sum(map(len, by_ports.values()))
-    return tuple(Part(tuple(union(ranges)), ports) for ports, ranges in by_ports.items())
+        text = chunk.removesuffix("\n")
+        addresses_, plain = plain_lines(f"{text}\n".encode("utf-8", "replace"))
+        if len(addresses_):
+            by_ports.setdefault(_EVERY_PORT, Collected()).add_four(addresses_)
+        if not plain.all():
+            lines = text.split("\n")
+            for at in np.flatnonzero(~plain).tolist():
+                _add(by_ports, lines[at], number + at + 1)
+        number += len(plain)
+        # A list may name the same again and again.
+        if sum(map(len, by_ports.values())) >= united + max(_UNITE, united):
+            for collected in by_ports.values():
+                collected.unite()
+            united = sum(map(len, by_ports.values()))
+    found: list[Part] = []
+    while by_ports:
+        ports = next(iter(by_ports))
+        found.append(Part(by_ports.pop(ports).united(), ports))
+    return tuple(found)
+
+
+def _add(by_ports: dict[tuple[tuple[int, int], ...], Collected], line: str, number: int) -> None:
+    """What a line names. Raises ValueError."""
+    entry = line.split("#", 1)[0].strip()
+    if not entry:
+        return
+    try:
+        where, ports = _split(entry)
+        found = ranges_of(where)
+    except ValueError:
+        raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
+    collected = by_ports.setdefault(ports, Collected())
+    for first, last in found:
+        collected.add(first, last)
 
 
 _UNITE = 1_000_000

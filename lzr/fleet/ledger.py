@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzr.analysis.asked import NoMetadata, check, section
+from lzr.analysis.metadata import NoMetadata, check, section
 from lzr.errors import printable
 from lzr.fleet.lock import Lock, Run, of_ranges
 

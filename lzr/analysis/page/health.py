@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lzr import safetext
-from lzr.analysis.asked import section
+from lzr.analysis.metadata import section
 from lzr.analysis.page.parts import Bars, PageTable, Paragraph, Part, Section, Tile, Tiles
 
 _NOTHING = (
@@ -17,7 +17,7 @@ _NOTHING = (
 
 
 def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
-    """metadata: as `lzr.analysis.asked.check` returns them, whose values may still be anything. name: of
+    """metadata: as `lzr.analysis.metadata.check` returns them, whose values may still be anything. name: of
     the file."""
     if metadata is None:
         return Section("run", "The run", "", (Paragraph(_NOTHING),))

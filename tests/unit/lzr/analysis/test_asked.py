@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lzr import addresses
-from lzr.analysis.asked import NoMetadata, Part, check, known, listed, names, number, shown
-from lzr.sweep.ranges import union
+from lzr.analysis.addressranges import Collected
+from lzr.analysis.asked import known, listed, names, number, shown
+from lzr.analysis.metadata import NoMetadata, check
 
 
 def at(text: str) -> int:
@@ -131,26 +132,36 @@ def test_a_list_says_what_was_asked() -> None:
     assert covered.covers(at("10.0.0.1"), 443)
     assert not covered.covers(at("10.0.0.1"), 8080)
     assert covered.covers(at("192.0.2.5"), 8080)
-    assert listed(["[2001:db8::1]:22\n"]) == (Part(((at("2001:db8::1"),) * 2,), ((22, 22),)),)
+    (part,) = listed(["[2001:db8::1]:22\n"])
+    assert (list(part.ranges), part.ports) == ([(at("2001:db8::1"),) * 2], ((22, 22),))
+
+
+def test_a_line_that_is_wrong_is_counted_with_those_before_it_in_other_chunks() -> None:
+    chunks = ["10.0.0.1\n10.0.0.2 # x\n", "\n10.0.0.3\n10.0.0.256\n"]
+    with pytest.raises(ValueError, match=r"line 5: '10\.0\.0\.256' is no"):
+        listed(chunks)
+    (part,) = listed(["10.0.0.1\n10.0.0.2 # x\n", "\n10.0.0.3"])
+    assert list(part.ranges) == [(at("10.0.0.1"), at("10.0.0.3"))]
 
 
 def test_a_list_that_says_the_same_again_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lzr.analysis.asked._UNITE", 100)
     longest = 0
+    unite = Collected.unite
 
     def chunks() -> Iterator[str]:
         for start in range(0, 4_000, 100):
             yield "".join(f"10.0.{at % 3}.{at % 7}:80\n" for at in range(start, start + 100))
 
-    def counted(ranges: Any) -> Any:
+    def counted(self: Collected) -> None:
         nonlocal longest
-        longest = max(longest, len(ranges := list(ranges)))
-        return union(ranges)
+        longest = max(longest, len(self))
+        unite(self)
 
-    monkeypatch.setattr("lzr.analysis.asked.union", counted)
+    monkeypatch.setattr(Collected, "unite", counted)
     (part,) = listed(chunks())
-    assert part.ranges == tuple((at(f"10.0.{net}.0"), at(f"10.0.{net}.6")) for net in range(3))
-    assert longest <= 200
+    assert list(part.ranges) == [(at(f"10.0.{net}.0"), at(f"10.0.{net}.6")) for net in range(3)]
+    assert 100 <= longest <= 210
 
 
 @pytest.mark.parametrize(
