@@ -6,12 +6,13 @@ from time to time a part is made of it; when the lock is gone and nothing is lef
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from coordinator.analysis import interrupts, reading, writing
@@ -19,6 +20,8 @@ from coordinator.analysis.decoding import Decoder, heading
 from coordinator.analysis.reading import connect, transfer
 from coordinator.analysis.source import CHUNK, LONGEST
 from coordinator.commandline import wholefile
+from coordinator.files.reach import reach
+from coordinator.processes.privilege import invoking_user
 from lzr.analysis.columns import table
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import compression
@@ -45,13 +48,15 @@ class NumberedParts:
         folder, first = os.path.split(self._stem)
         known = re.compile(re.escape(first) + r"-\d{5,}" + re.escape(self._ending), re.A)
         try:
-            there = sorted(name for name in os.listdir(folder or ".") if known.fullmatch(name))
-            if there and not overwrite:
-                raise UsageError(
-                    f"{printable(os.path.join(folder, there[0]))} exists; --overwrite replaces the parts"
-                )
-            for name in there:
-                os.unlink(os.path.join(folder, name))
+            with _directory(path) as place:
+                there = sorted(name for name in os.listdir(place) if known.fullmatch(name))
+                if there and not overwrite:
+                    raise UsageError(
+                        f"{printable(os.path.join(folder, there[0]))} exists; --overwrite replaces the parts"
+                    )
+                for name in there:
+                    with contextlib.suppress(FileNotFoundError):  # another removes them too
+                        os.unlink(name, dir_fd=place)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"cannot write {printable(path)}: {getattr(error, 'strerror', '') or error}"
@@ -183,6 +188,23 @@ class Follower:
         if self._held:
             self._parts.write(self._connection)
             self._held = 0
+
+
+@contextlib.contextmanager
+def _directory(path: str) -> Iterator[int]:
+    """A descriptor of the directory of a file: by its name it may be another's a moment later.
+
+    Raises OSError, UsageError.
+    """
+    user = invoking_user()
+    with reach(path, None if user is None else (user.uid, user.gid)) as place:
+        if place.directory is None:
+            raise UsageError(f"cannot write {printable(path)}: it has no parts")
+        found = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.directory)
+    try:
+        yield found
+    finally:
+        os.close(found)
 
 
 def _locked(descriptor: int) -> bool:

@@ -81,7 +81,7 @@ class LoopDirectory:
         return os.path.join(self.path, name)
 
     def checkpoint_of(self, number: int) -> str:
-        return self.of(f"round-{number:04}.checkpoint")
+        return self.of(_checkpoint(number))
 
     def lists(self) -> int:
         """How many rounds have a list."""
@@ -100,11 +100,13 @@ class LoopDirectory:
     def end(self, number: int, status: int) -> None:
         """The scan of a round has ended with this status."""
         self._write(_done(number), iter([f"{status}\n"]))
-        shutil.rmtree(self.checkpoint_of(number), ignore_errors=True)
+        # In the directory that is open: by its name it may be another's by now.
+        shutil.rmtree(_checkpoint(number), ignore_errors=True, dir_fd=self._lock)
 
     def open_list(self, number: int) -> int:
         """A descriptor, to read. Raises OSError."""
-        return os.open(_list(number), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._lock)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return os.open(_list(number), flags, dir_fd=self._lock)
 
     def _there(self, name: str) -> bool:
         try:
@@ -140,6 +142,10 @@ class LoopDirectory:
 
 def _list(number: int) -> str:
     return f"round-{number:04}.list"
+
+
+def _checkpoint(number: int) -> str:
+    return f"round-{number:04}.checkpoint"
 
 
 def _done(number: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.analysis.following import NumberedParts
 from coordinator.commands import export
 from coordinator.prediction.loop import LoopDirectory
 from lzr.errors import UsageError
@@ -86,3 +87,42 @@ def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: 
     assert state.done(1)
     with pytest.raises(OSError, match="symbolic links"):
         state.open_list(2)
+
+
+def test_a_loop_removes_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He may also put a link in the place of the directory itself."""
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    monkeypatch.setenv("SUDO_GID", str(STRANGER))
+    kept = tmp_path / "precious" / "round-0001.checkpoint"
+    kept.mkdir(parents=True)
+    (kept / "checkpoint").write_text("root's")
+    state = LoopDirectory(str(tmp_path / "state"))
+    (tmp_path / "state" / "round-0001.checkpoint").mkdir()
+    (tmp_path / "state").rename(tmp_path / "moved")
+    planted(tmp_path / "state", tmp_path / "precious")
+    state.end(1, 0)
+    assert (kept / "checkpoint").read_text() == "root's"
+    assert [path.name for path in (tmp_path / "moved").iterdir()] == ["round-0001.done"]
+
+
+def test_parts_are_removed_in_the_directory_that_was_looked_at(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may rename it puts a link in its place once it was looked at."""
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "scan-00000.parquet").write_text("root's")
+    (shared / "parts").mkdir()
+    (shared / "parts" / "scan-00000.parquet").touch()
+    look = os.listdir
+
+    def looked_too_early(place: str | int = ".") -> list[str]:
+        found = look(place)
+        if not (shared / "parts").is_symlink():
+            (shared / "parts").rename(shared / "moved")
+            planted(shared / "parts", tmp_path / "precious")
+        return found
+
+    monkeypatch.setattr(os, "listdir", looked_too_early)
+    NumberedParts(str(shared / "parts" / "scan.parquet"), "parquet", "", overwrite=True)
+    assert (tmp_path / "precious" / "scan-00000.parquet").read_text() == "root's"
+    assert look(shared / "moved") == []
