@@ -1,7 +1,8 @@
 """One of several processes at a time in a directory, by a lock that nobody else can hold.
 
 Whoever may read a file or a directory may lock it (flock(2)), and keep it locked: another user of this host
-could have us wait for ever. So what is locked is a file that its owner alone can open.
+could have us wait for ever. So what is locked is a file that its owner alone can open, and a group where the
+directory is the group's to write.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 
 from lzr.errors import UsageError
 
 NAME = ".lzr.lock"
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_TRIES, _PAUSE = 50, 0.01
+"""How often, and after how many seconds, a file is tried whose maker has not let the group have it yet."""
 
 
 @contextlib.contextmanager
@@ -25,19 +30,40 @@ def exclusive(place: int) -> Iterator[None]:
     somebody else has put a file there.
     """
     directory = os.fstat(place)
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        held = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
-        if os.geteuid() == 0 and directory.st_uid != 0:
-            os.fchown(held, directory.st_uid, directory.st_gid)
-    except FileExistsError:
-        held = os.open(NAME, flags, dir_fd=place)
+    shared = directory.st_mode & 0o022 == 0o020
+    held = _opened(place, directory, 0o660 if shared else 0o600)
     try:
         status = os.fstat(held)
-        owners = {0, os.geteuid(), directory.st_uid}
-        if not stat.S_ISREG(status.st_mode) or status.st_uid not in owners or status.st_mode & 0o077:
+        ours = shared or status.st_uid in (0, os.geteuid(), directory.st_uid)
+        closed = not stat.S_IMODE(status.st_mode) & (0o007 if shared else 0o077)
+        if not (stat.S_ISREG(status.st_mode) and ours and closed):
             raise UsageError(f"{NAME} there is not ours alone: remove it")
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
     finally:
         os.close(held)
+
+
+def _opened(place: int, directory: os.stat_result, mode: int) -> int:
+    """The file, which is made where there is none. Raises OSError."""
+    try:
+        made = os.open(NAME, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
+    except FileExistsError:
+        for tries in reversed(range(_TRIES)):
+            try:
+                return os.open(NAME, _FLAGS, dir_fd=place)
+            except PermissionError:
+                if mode == 0o600 or not tries:
+                    raise
+                time.sleep(_PAUSE)
+        raise
+    try:
+        if os.geteuid() == 0 and directory.st_uid != 0:
+            os.fchown(made, directory.st_uid, directory.st_gid)
+        elif mode != 0o600:
+            os.fchown(made, -1, directory.st_gid)
+        os.fchmod(made, mode)
+    except OSError:
+        os.close(made)
+        raise
+    return made

@@ -47,6 +47,38 @@ def test_nobody_else_can_open_it(place: int, tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
 
 
+def test_where_a_group_writes_the_group_takes_turns(place: int, tmp_path: Path) -> None:
+    """A plan that several people work on: they could replace it anyway."""
+    tmp_path.chmod(0o770)
+    with exclusive(place):
+        status = (tmp_path / NAME).stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, tmp_path.stat().st_gid)
+    if os.geteuid() == 0:
+        os.chown(tmp_path / NAME, 12345, tmp_path.stat().st_gid)
+    with exclusive(place):
+        pass
+    tmp_path.chmod(0o700)
+    with pytest.raises(UsageError, match="is not ours alone"), exclusive(place):
+        pass
+
+
+def test_one_whose_maker_is_not_ready(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the making of a file and its mode others of the group cannot open it."""
+    tmp_path.chmod(0o770)
+    with exclusive(place):
+        pass
+    opens, refused = os.open, [PermissionError(13, "Permission denied")] * 3
+
+    def not_yet(name: str, flags: int, *words: int, **more: int) -> int:
+        if name == NAME and not flags & os.O_EXCL and refused:
+            raise refused.pop()
+        return opens(name, flags, *words, **more)
+
+    monkeypatch.setattr(os, "open", not_yet)
+    with exclusive(place):
+        assert not refused
+
+
 @pytest.mark.parametrize("mode", [0o666, 0o644])
 def test_one_that_others_can_open_is_not_trusted(place: int, tmp_path: Path, mode: int) -> None:
     (tmp_path / NAME).touch()
