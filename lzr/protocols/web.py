@@ -92,7 +92,7 @@ def _rtsp(data: bytes) -> bool:
     if data[:1] == b"H":
         end = _head(data)
         if data[9:10] == b"2":  # what asks in HTTP is let through to it (QuickTime's tunnel)
-            return data.find(b"\nContent-Type: application/x-rtsp-tunnelled", 12, end) > 0
+            return True
         if data.find(b"\nCSeq: ", 12, end) > 0 or data.find(b" TEARDOWN", 12, end) > 0:
             return True
         return data.find(b"RTSP", 12, end) > 0 and RTSP_SERVER.search(data, 12, end) is not None
@@ -204,9 +204,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=(b"OPTIONS rtsp://", Host(), b"/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
         starts=(
             *(b"RTSP/1.", b"RTSP/2.", b"HTTP/1.0 4", b"HTTP/1.0 5", b"HTTP/1.1 4", b"HTTP/1.1 5"),
-            *(b"HTTP/1.0 2", b"HTTP/1.1 2"),
+            *(b"HTTP/1.%d 200 OK\r\nContent-Type: application/x-rtsp-tunnelled" % minor for minor in (0, 1)),
         ),
-        in_http=(b"CSeq: ", b"TEARDOWN", b"RTSP", b"x-rtsp-tunnelled"),
+        in_http=(b"CSeq: ", b"TEARDOWN", b"RTSP", b"x-rtsp-"),
         examples=(
             b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
             b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
