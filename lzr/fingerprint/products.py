@@ -29,7 +29,9 @@ _MICROSOFT_NEWS = re.compile(
 )
 _SSH_HASH = re.compile(rb"([A-Za-z]\w{2,30})-(?=[0-9a-f]{0,12}\d)([0-9a-f]{7,12})")
 """A name, and the commit of which it was built."""
-_SSH_VERSION = re.compile(rb"[-_/ ](?:v|V|release_)?(?!\d+[A-Z][a-z])(\d[A-Za-z0-9.~]*)")
+_SSH_VERSION = re.compile(
+    rb"[-_/ ](?:v|V|release_)?(?!\d+[A-Z][a-z])(\d[A-Za-z0-9.~]*)|(?<=SSH)\.(?=\d+\.\d)(\d[\d.]*)\Z"
+)
 
 
 _NUMBER_IN_NAME = re.compile(rb"\d{1,2}(?!(?:alpha|beta|rc|pre|dev)\d*$)[a-z]+(?:[A-Z-]|[a-z]{2})")
@@ -55,12 +57,12 @@ def _ssh(data: bytes) -> Stated:
             return software.decode("latin-1"), ""
         return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
     found = _SSH_VERSION.search(software)
-    built = _SSH_HASH.fullmatch(software) if found is None or found[1].isalnum() else None
+    built = _SSH_HASH.fullmatch(software) if found is None or (found[1] or b".").isalnum() else None
     if built is not None:
         return built[1].decode("latin-1"), built[2].decode("latin-1")
     if found is None:
-        return software.decode("latin-1"), ""
-    return software[: found.start()].decode("latin-1"), found[1].decode("latin-1")
+        return (software.decode("latin-1"), "") if software.strip(b"-_. ") else NOTHING
+    return software[: found.start()].decode("latin-1"), (found[1] or found[2]).decode("latin-1")
 
 
 def server(value: bytes) -> Stated:

@@ -183,6 +183,8 @@ _ELSEWHERE: dict[bytes, tuple[bytes, str]] = {
     for word, pattern, product in (
         (b"Welcome to ASUS ", rb"Welcome to (?P<p>ASUS [\w-]{1,20}) FTP service", ""),
         (b"SHARP ", rb"(?P<p>SHARP [\w-]{1,16}) Ver NUMBER FTP", ""),
+        (b"OKI-", rb"(?P<p>OKI-[\w-]{1,16}) (?:Ver (?P<v>[A-Z]?\d[\w.]{1,12}) )?FTP", ""),
+        (b"P-660", rb"(?P<p>P-660[\w-]{0,8})(?: v\d)? FTP version", ""),
         (b"Oce ", rb"(?P<p>Oce [\w-]{1,16}) Ver NUMBER FTP", ""),
         (
             b"TOSHIBA ",

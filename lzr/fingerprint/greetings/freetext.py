@@ -122,6 +122,8 @@ def terminal(data: bytes) -> Stated:
     found = _system(text) if system else NOTHING
     if found is NOTHING and numbered:
         found = _versioned(text)
+        if found[1].startswith("802.") or b"Network Management Card AOS" in data:
+            found = NOTHING  # a standard of IEEE's; columns of a table side by side
     if found is NOTHING and maker:
         found = _made(text, _ORDINARY)
     return _known(data) if found is NOTHING else found
@@ -346,7 +348,11 @@ def _models(words: list[str]) -> list[str]:
         clean = word.rstrip(",;:.)]")
         if clean == "Printer":
             continue
-        if clean.lower() in GENERIC or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean)):
+        if (
+            clean.lower() in GENERIC
+            or clean.startswith("802.")
+            or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean))
+        ):
             break
         found.append(clean)
         if clean != word:

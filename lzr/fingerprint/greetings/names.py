@@ -993,4 +993,19 @@ ft rtos-uh RTOS-UH
 s quarkmail QuarkMail
 t aerohive Aerohive
 t orinoco-ap ORiNOCO AP
+s xmail_esmtp_qq_mail_server QQ Mail
+s mx_qq_mail_server QQ Mail
+f qnx_ftp_server QNX
+f epson_ftp_server Epson
+f apc_smart-ups APC Smart-UPS
+f adc_inos ADC iNOS
+f oce_ftp_server Oce
+f nas4free NAS4Free
+f wincc_flexible WinCC flexible
+t apc_ups_network_management_card APC UPS Network Management Card
+t f601 ZTE F601
+t f609 ZTE F609
+t f660 ZTE F660
+t f668 ZTE F668
+t f670l ZTE F670L
 """
