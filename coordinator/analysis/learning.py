@@ -114,7 +114,7 @@ def services(
     outcomes[np.asarray(got["number"], np.int64), places] = np.asarray(got["outcome"], np.uint8)
     if not count:
         raise UsageError("no record in it is of a service that took a connection")
-    _forced(outcomes, len(names))
+    _forced(connection, outcomes, len(names))
     inside = None if network is None else np.asarray(found["inside"], bool)
     if inside is not None and not inside.any():
         raise UsageError(f"--network {printable(str(network))}: no service of the scan is in it")
@@ -125,12 +125,14 @@ def services(
     return Learnt(made, hosts, inside, names, int(all_ports) - count)
 
 
-def _forced(outcomes: NDArray[np.uint8], handshakes: int) -> None:
+def _forced(connection: DuckDBPyConnection, outcomes: NDArray[np.uint8], handshakes: int) -> None:
     """Raises UsageError where the scan cannot have done all handshakes with each service."""
     if handshakes < 2:
         raise UsageError("the scan did one handshake only, so there is no order to learn")
     answered = (outcomes > 0).sum(axis=1)
     if not (answered > 0).any():
+        if _one(connection, "SELECT coalesce(bool_or(data), false) FROM lzr_got")[0]:
+            raise UsageError("its records do not say to which handshake services sent data")
         raise UsageError("no service in it sent data, so there is nothing to learn")
     if not (answered > 1).any():
         raise UsageError(

@@ -146,8 +146,8 @@ class Database(NetworkFile):
         super().__init__(path)
         try:
             import maxminddb
-        except ImportError:
-            raise UsageError(f"--mmdb needs maxminddb: {extras.install('analysis')}") from None
+        except ImportError as error:
+            raise UsageError(f"--mmdb: {extras.trouble(error, 'maxminddb', 'analysis')}") from None
         try:
             if not os.path.isfile(path):
                 open(path, "rb").close()

@@ -62,11 +62,11 @@ class Reading:
 
 
 def duckdb() -> Any:
-    """The module. Raises UsageError where it is not installed."""
+    """The module. Raises UsageError where it is not installed, or cannot be loaded."""
     try:
         import duckdb as module
-    except ImportError:
-        raise UsageError(f"this needs DuckDB: {extras.install('analysis')}") from None
+    except ImportError as error:
+        raise UsageError(extras.trouble(error, "duckdb", "analysis", called="DuckDB")) from None
     return module
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,10 @@ _BATCH = 5_000
 
 
 def form_of(path: str, asked: str | None) -> str:
-    """Which of FORMATS to write. Raises UsageError where neither the name nor `asked` says it."""
+    """Which of FORMATS to write. Raises UsageError where neither the name nor `asked` says it, or where the
+    name is a directory's."""
+    if path != "-" and os.path.isdir(path):
+        raise UsageError(f"cannot write {printable(path)}: it is a directory")
     if asked:
         return asked
     if path == "-":

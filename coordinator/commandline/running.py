@@ -86,6 +86,8 @@ def _io(error: Exception) -> str:
     text = str(error)
     if "No space left" in text:
         return "cannot write: no space left on device"
+    if text.startswith("Out of Memory"):
+        return f"there is not enough memory ({text.partition(': ')[2].partition(chr(10))[0][:160]})"
     return text.partition("\n")[0][:200]
 
 

@@ -135,6 +135,8 @@ def _run(word: Word, argv: list[str]) -> int:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
         sentence = f"{error.name} is missing: {extras.install('fleet')} brings it"
+        if not isinstance(error, ModuleNotFoundError):  # it is there
+            sentence = extras.trouble(error, str(error.name), "fleet")
     print(safetext.line(f"lzr fleet {word.name}: {sentence}"), file=sys.stderr)
     return MISTAKE
 

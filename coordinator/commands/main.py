@@ -30,9 +30,10 @@ _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
 OVER_RESULTS = ("diff", "enrich", "export", "plan", "predict", "report")
 """Subcommands that read files of results, each in a module of its own name; they run on any system."""
-ROOM, ROOM_OF_SCAN = 128, 256
-"""MiB of address space below which libraries in C end the process without a sentence of ours, for subcommands
-and for a scan. Watched: 115 MiB and 205 MiB with numpy 2 and zmq 26 on two processors."""
+ROOM, ROOM_OF_SCAN, ROOM_OF = 128, 256, {"guard": 0, **dict.fromkeys(OVER_RESULTS, 512)}
+"""MiB of address space below which libraries in C end the process without a sentence of ours, for
+subcommands, for a scan and for subcommands that read results. Watched: 115 and 205 MiB with numpy 2 and zmq
+26 on two processors, and 333 MiB with DuckDB 2, whose threads end the process where none is left for them."""
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
 
 
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
             if argv[0] != "guard" and (trouble := _stdout_trouble()):
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
                 return USAGE
-            _need(0 if argv[0] == "guard" else ROOM)
+            _need(ROOM if _HELP.intersection(argv) else ROOM_OF.get(argv[0], ROOM))
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
         except _NoRoom as error:

@@ -109,9 +109,18 @@ def _decoder(form: str) -> _Decoder:
             import lzma
 
             return _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28))
-    except ImportError:
-        raise NotHere(f"this Python cannot read {form}; decompress it: {form} -dc FILE | lzr ...") from None
+    except ImportError as error:
+        raise NotHere(
+            f"{_lacks(error, f'this Python cannot read {form}')}; decompress it: {form} -dc FILE | lzr ..."
+        ) from None
     return _zstd()
+
+
+def _lacks(error: ImportError, missing: str) -> str:
+    """`missing`, or that what is there cannot be loaded, for which memory is the usual reason."""
+    if isinstance(error, ModuleNotFoundError):
+        return missing
+    return "what decompresses it cannot be loaded: is there memory enough (ulimit -v)?"
 
 
 def _zstd() -> _Decoder:
@@ -124,11 +133,9 @@ def _zstd() -> _Decoder:
         pass
     try:
         import zstandard
-    except ImportError:
-        raise NotHere(
-            "zstd needs the Python package zstandard (pip install zstandard); "
-            "or decompress it: zstd -dc FILE | lzr ..."
-        ) from None
+    except ImportError as error:
+        lacks = _lacks(error, "zstd needs the Python package zstandard (pip install zstandard)")
+        raise NotHere(f"{lacks}; or decompress it: zstd -dc FILE | lzr ...") from None
     return _Zstandard(zstandard)
 
 

@@ -187,9 +187,14 @@ def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest
     for row in records(300):
         first.setdefault((row["saddr"], row["sport"]), row)
     silent = [row for row in records(300) if "data" not in row]
+    nameless = [
+        {name: value for name, value in row.items() if name not in ("handshake", "HandshakeNum")}
+        for row in records(300)
+    ]
     for rows, sentence in (
         (list(first.values()), "no service in it has answers to two handshakes"),
         (silent, "no service in it sent data"),
+        (nameless, "its records do not say to which handshake"),
         ([], "there is no record in it"),
         ([{"saddr": "x" * 5000, "sport": 1, "fingerprint": "http"}] * 3, "holds no results of lzr"),
     ):
