@@ -66,6 +66,9 @@ PROMPT = re.compile(
     rb"\s?(?:\((?!max)[^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
+QUESTION = re.compile(rb"[^A-Za-z]*(?:what|who|which|where|do you|have you|is this)\b", re.IGNORECASE)
+"""So a riddle or a game begins to ask, and no login."""
+
 TRANSLATED = (
     *b"benutzer benutzername kennwort passwort anmeldung anmeldename".split(),
     *(b"mot de passe", b"identifiant", b"utilisateur", b"usuario", b"senha", b"utente", b"nome utente"),
@@ -242,7 +245,7 @@ def _telnet(data: bytes) -> bool:
     text = data.rstrip(b"\r\n \0")
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
     if (last[-1:] in b":>?" or b"\x1b[" in last) and PROMPT.search(last):
-        return True
+        return last[-1:] != b"?" or QUESTION.match(last) is None
     if last[-1:] == b":" and TRANSLATED_PROMPT.search(last):
         return True
     if len(last) < len(text) and last[-1:] in b">#" and text[0] > 32 and SHELL_PROMPT.fullmatch(last):
@@ -325,6 +328,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"+=====+\r\n| Sampler |\r\n+=====+\r\n\r\nEnter Password: ",
             b"[Sampler-AP-6]> Please enter password: ",
             b"% Username:  timeout expired!\r\n",
+            b"Password? \r\n",
             b"\r\nBenutzername: ",
             b"Sampler 5\r\nMot de passe : ",
             "\r\nContraseña: ".encode("latin-1"),
@@ -353,6 +357,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"the password: it is long gone and nobody has it\r\n",
             b"By what name do you wish to be known?\r\nWhat is your name? ",
             b"Please enter your name: ",
+            b"What's the password?\n",
+            b"Who goes there? Which user?",
             b"Sampler chat\nPlease enter your username (max 20 characters): ",
             b"\xa9 2009 Sampler\r\nName : ",
             b"\xa9 2009\x01\r\nlogin: ",
