@@ -59,7 +59,7 @@ def output(
     user = invoking_user()
     invoker = None if user is None else (user.uid, user.gid)
     if status is not None and not stat.S_ISREG(status.st_mode):
-        with _opened(path, name, invoker) as descriptor:
+        with _opened(path, name, invoker) as descriptor, _read_to_its_end(name, status):
             yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
         return
     if status is not None and not overwrite:
@@ -79,6 +79,27 @@ def output(
         if "No space left" in str(error):  # DuckDB, which writes by the name, has errors of its own
             raise UsageError(f"cannot write {name}: no space left on device") from error
         raise
+
+
+@contextlib.contextmanager
+def _read_to_its_end(name: str, status: os.stat_result) -> Iterator[None]:
+    """Raises UsageError where whoever reads a FIFO went before all was written, unless it is standard output
+    by another name: of that a shell sees how its reader ended."""
+    try:
+        yield
+    except Exception as error:
+        # DuckDB has errors of its own.
+        gone = isinstance(error, BrokenPipeError) or "Broken pipe" in str(error)
+        if not gone or _is_stdout(status):
+            raise
+        raise UsageError(f"cannot write all of {name}: its reader has gone") from error
+
+
+def _is_stdout(status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(status, os.fstat(1))
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

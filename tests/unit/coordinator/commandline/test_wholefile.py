@@ -28,6 +28,26 @@ def test_a_fifo_is_written_to_once_it_has_a_reader(tmp_path: Path) -> None:
         written.result(20)
 
 
+def test_a_fifo_whose_reader_goes_early_is_a_mistake(tmp_path: Path) -> None:
+    """What was not read is lost, and nobody else could say so."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+
+    def read_a_little() -> None:
+        with path.open("rb", 0) as file:
+            file.read(10)
+
+    def write_more() -> None:
+        with wholefile.output(str(path), overwrite=True) as to:
+            wholefile.write_whole(to.descriptor, bytes(1 << 20))
+
+    with ThreadPoolExecutor(1) as threads:
+        read = threads.submit(read_a_little)
+        with pytest.raises(UsageError, match="its reader has gone"):
+            write_more()
+        read.result(20)
+
+
 def test_a_device_is_written_to(tmp_path: Path) -> None:
     write(Path("/dev/null"))
 
