@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
+from coordinator.commandline import troubles
 from lzr import safetext
 from lzr.errors import UsageError
 
@@ -52,7 +53,7 @@ def ended(name: str, run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        say(name, f"{error.strerror or error}")
+        say(name, troubles.unwritten() or f"{error.strerror or error}")
     except MemoryError:
         say(name, "there is not enough memory")
     except Exception as error:

@@ -43,7 +43,9 @@ def program() -> NoReturn:
     try:
         status = main()
     except ImportError as error:
-        if not (trouble := _not_loaded(error)):
+        from coordinator.commandline import troubles
+
+        if not (trouble := troubles.not_loaded(error)):
             raise
         print(safetext.line(f"lzr: {trouble}"), file=sys.stderr)
         sys.exit(FAILED)
@@ -59,22 +61,6 @@ def program() -> NoReturn:
 
     atexit._run_exitfuncs()
     os._exit(status)
-
-
-def _not_loaded(error: BaseException) -> str:
-    """A sentence on somebody else's package that cannot be loaded; empty where something else is wrong."""
-    inner: BaseException | None = error
-    while inner is not None:  # numpy explains at length what the first error says in a line
-        error, inner = inner, inner.__cause__ or inner.__context__
-    if not isinstance(error, ImportError | MemoryError):
-        return ""
-    if (getattr(error, "name", None) or "").partition(".")[0] in ("lzr", "coordinator", "workers"):
-        return ""
-    why = (str(error).strip() or "there is not memory enough").splitlines()[0]
-    return (
-        f"a package that lzr needs cannot be loaded: {why}; if there is memory enough (ulimit -v), the "
-        "installation is not whole: install lzr again (make venv in a checkout)"
-    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -101,7 +87,10 @@ def main(argv: list[str] | None = None) -> int:
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
                 return USAGE
             _need(ROOM if _HELP.intersection(argv) else ROOM_OF.get(argv[0], ROOM))
-            status = _subcommand(argv[0], argv[1:])
+            try:
+                status = _subcommand(argv[0], argv[1:])
+            except SystemExit as answer:  # argparse's, of --help
+                status = int(answer.code or OK)
             sys.stdout.flush()
         except _NoRoom as error:
             print(safetext.line(f"lzr {argv[0]}: {error}"), file=sys.stderr)
@@ -111,10 +100,14 @@ def main(argv: list[str] | None = None) -> int:
         except BrokenPipeError:  # lzr ctl status | head
             sys.stdout = None  # or the interpreter flushes it once more
             return OK
-        except FileNotFoundError:
-            if _is_gone(f"lzr {argv[0]}"):
-                return USAGE
-            raise
+        except OSError as error:
+            from coordinator.commandline import troubles
+
+            if trouble := troubles.unwritten(error):
+                print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
+            elif not isinstance(error, FileNotFoundError) or not _is_gone(f"lzr {argv[0]}"):
+                raise
+            return USAGE
         return status
     if sys.platform != "linux":
         return _scan(argv, None)

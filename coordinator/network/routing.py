@@ -132,7 +132,7 @@ class Routing:
             counts += np.bincount(ways.place(each, survey.edges), minlength=len(counts))
         reached = [at for at in np.flatnonzero(counts).tolist() if not survey.complete or survey.answers[at]]
         if not reached:
-            raise NoRouteError(waytable.why_none(survey, _first(rows)))
+            raise NoRouteError(waytable.why_none(survey, _first(rows), self._interface))
         self._gateways.choose(survey, counts)
         self._gateways.ask(survey, reached)
         self.ways = waytable.make(survey, self._gateways, self._own)

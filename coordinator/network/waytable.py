@@ -94,9 +94,9 @@ def describe_way(survey: Survey, gateways: Gateways, target: Address) -> str:
     return f"to {target} by {link}, {hop}; the kernel routes these packets one by one"
 
 
-def why_none(survey: Survey, target: Address | None) -> str:
+def why_none(survey: Survey, target: Address | None, interface: str | None = None) -> str:
     """Why none of the targets can be reached, for the user. target: the first of them, None if there is
-    none."""
+    none. interface: the user's choice."""
     if target is None:
         return "there is no IPv4 route to the Internet: give --interface and --gateway-mac"
     why = survey.why(ways.number(target.packed))
@@ -105,6 +105,9 @@ def why_none(survey: Survey, target: Address | None) -> str:
         return f"a route of this host refuses {target} (unreachable, prohibit or blackhole): see ip route"
     if why == WayKind.NOBODY:
         return f"{target} is no host's address (multicast, broadcast or reserved)"
+    if why == WayKind.NO_ADDRESS and interface is not None:
+        # As the port of a bridge or a bond, whose addresses are the bridge's.
+        return f"{route} by {interface}, which has no address of that family: see ip address"
     if why == WayKind.NO_ADDRESS:
         return f"{route}, and this host has no address of that family"
     return f"{route}: give --interface and --gateway-mac"

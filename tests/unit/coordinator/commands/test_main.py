@@ -166,6 +166,25 @@ def test_the_exit_status_is_the_same_where_the_sentence_cannot_be_written(line: 
         os.close(full)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "line", ["doctor --json", "identify -", "diff - /dev/null", "guard --help", "fleet --help"]
+)
+def test_a_full_disk_behind_stdout_is_a_sentence(line: str, unbuffered: str) -> None:
+    record = b'{"saddr":"192.0.2.1","daddr":"192.0.2.9","sport":80,"dport":4000,"data":"SSH-2.0-x\\r\\n"}\n'
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, *line.split()], cwd=ROOT, input=record, stdout=full, stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, timeout=60, check=False,
+        )  # fmt: skip
+    said = done.stderr.decode()
+    assert done.returncode == 2, said
+    assert said.splitlines()[-1].endswith(": No space left on device"), said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a working directory can be removed there")
 @pytest.mark.parametrize(
     ("line", "sentence"),
