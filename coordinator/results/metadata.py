@@ -50,6 +50,7 @@ class Metadata:
     options: Options
     argv: Sequence[str]
     started: float  # seconds since the epoch
+    begun: float | None = None  # the same moment by a clock that nobody sets (CLOCK_BOOTTIME)
     file: IO[str] | None = None
     network: Network | None = None
     job: Job | None = None
@@ -64,8 +65,11 @@ class Metadata:
     unfinished: bool = False
     """--resume could do the rest."""
 
-    def as_dict(self, ended: float) -> dict[str, Any]:
-        """Everything, in types that JSON has. ended: seconds since the epoch."""
+    def as_dict(self, ended: float, now: float | None = None) -> dict[str, Any]:
+        """Everything, in types that JSON has. ended: seconds since the epoch. now: the same by the clock of
+        `begun`; without both, the seconds that the scan took are those between start and end, which are wrong
+        if the time was set meanwhile."""
+        took = ended - self.started if self.begun is None or now is None else now - self.begun
         found: dict[str, Any] = {
             "program": "lzr",
             "version": __version__,
@@ -76,7 +80,7 @@ class Metadata:
             "times": {
                 "start": _moment(self.started),
                 "end": _moment(ended),
-                "seconds": round(ended - self.started, 3),
+                "seconds": round(took, 3),
             },
             "ending": {
                 "status": self.status,
@@ -119,11 +123,11 @@ class Metadata:
                 found[name] = dict(getattr(self.summary, name).most_common())
         return found
 
-    def write(self, ended: float) -> None:
-        """Raises OSError."""
+    def write(self, ended: float, now: float | None = None) -> None:
+        """ended, now: as for `as_dict`. Raises OSError."""
         if self.file is None:
             return
-        text = json.dumps(self.as_dict(ended), indent=2, default=str)
+        text = json.dumps(self.as_dict(ended, now), indent=2, default=str)
         if stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
             self.file.write(text + "\n")
             self.file.flush()
@@ -141,14 +145,15 @@ def open_metadata(
     started: float,
     invoker: tuple[int, int] | None = None,
     *,
+    begun: float | None = None,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Metadata]:
-    """The metadata of a scan that begins. invoker: whom a new file is to belong to.
+    """The metadata of a scan that begins. invoker: whom a new file is to belong to. begun: see `Metadata`.
 
     pause, say: see `opening.open_output`. Raises UsageError.
     """
-    made = Metadata(options, argv, started, _open(options.metadata_file, invoker, pause, say))
+    made = Metadata(options, argv, started, begun, _open(options.metadata_file, invoker, pause, say))
     try:
         yield made
     finally:

@@ -104,6 +104,6 @@ def put_down(record: Metadata, console: Console, log: Log) -> None:
         f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
     )
     try:
-        record.write(wall)
+        record.write(wall, time.clock_gettime(time.CLOCK_BOOTTIME))
     except OSError as error:
         log.error(f"cannot write {record.options.metadata_file}: {error.strerror}")

@@ -283,7 +283,10 @@ def _open_record(
     waiting: dict[str, Any],
 ) -> Metadata:
     """The metadata of the scan, with what is known of it by now. waiting: as for `open_metadata`."""
-    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+    record = stack.enter_context(
+        open_metadata(options, sys.argv, time.time(), invoker(), begun=begun, **waiting)
+    )
     record.port_orders = port_orders
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     return record

@@ -23,7 +23,7 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
         return Section("run", "The run", "", (Paragraph(_NOTHING),))
     packets, inputs, pace = (section(metadata, key) for key in ("packets", "inputs", "pace"))
     times, ending = section(metadata, "times"), section(metadata, "ending")
-    seconds = _number(times.get("seconds"))
+    seconds = max(0.0, _number(times.get("seconds")))  # of older scans, below 0 where the time was set back
     sent, received = _number(packets.get("sent")), _number(packets.get("received"))
     again, drops = _number(packets.get("retransmits")), _number(packets.get("drops"))
     failures, restarts = (
@@ -33,7 +33,11 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
     how = _text(ending.get("how"))
     tiles = [
         Tile(how or "?", "how it ended", _text(ending.get("failure")), "good" if how == "done" else "warn"),
-        Tile(_duration(seconds), "duration", f"from {_text(times.get('start'))[:19].replace('T', ' ')} UTC"),
+        Tile(
+            _duration(seconds) if seconds else "?",
+            "duration",
+            f"from {_text(times.get('start'))[:19].replace('T', ' ')} UTC",
+        ),
         Tile(_count(inputs.get("read")), "inputs", f"{_count(pace.get('inputs_per_second'))} a second"),
         Tile(f"{sent:,.0f}", "packets sent", f"{sent / seconds:,.0f} a second" if seconds else ""),
         Tile(f"{received:,.0f}", "packets received", ""),

@@ -58,6 +58,18 @@ def full(made: Metadata) -> None:
     made.status = 0
 
 
+@pytest.mark.parametrize(
+    ("begun", "now", "took"), [(100.0, 109.5, 9.5), (None, 109.5, -7190.0), (100.0, None, -7190.0)]
+)
+def test_how_long_it_took_is_by_a_clock_that_nobody_sets(
+    begun: float | None, now: float | None, took: float
+) -> None:
+    made = Metadata(Options(), [], 1_700_007_200.0, begun)
+    times = made.as_dict(1_700_000_010.0, now)["times"]  # the time was set back by two hours
+    assert times["seconds"] == took
+    assert (times["start"], times["end"]) == ("2023-11-15T00:13:20.000Z", "2023-11-14T22:13:30.000Z")
+
+
 def test_everything_is_there(tmp_path: Path) -> None:
     path = tmp_path / "scan.meta"
     options = parse.parse(["--notes", "a remark", "-sendSYNs", "--metadata-file", str(path), "-r", "50"])
