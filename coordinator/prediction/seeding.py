@@ -220,7 +220,7 @@ def _services(
     part = f" AND hash(p.key) % {share} = 0" if share > 1 else ""
     if share > 1:
         notes.append(
-            f"of {total:,} services, the lines of banners are counted over every {share}th host: lines of "
+            f"of {total:,} services, the lines of banners are counted over one host in {share}: lines of "
             "fewer than three of those are no feature"
         )
     lines.count(_pages(connection, f"{_OF}{part}", place), number)
