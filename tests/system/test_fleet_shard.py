@@ -73,7 +73,8 @@ class Fleet:
     ) -> None:
         self.arena, self.plan = arena, directory / "plan.toml"
         (directory / "list").write_text("".join(services(COUNT)))
-        self.plan.write_text(PLAN.format(directory=directory / "state", what=what, rate=rate, shards=shards))
+        state = arena.lab.directory / "state"  # a short path, as sockets need
+        self.plan.write_text(PLAN.format(directory=state, what=what, rate=rate, shards=shards))
         made = arena.scanner.run(LZR, "fleet", "check", self.plan)
         self.lock = lockfile.read(str(self.plan))
         assert f"plan id {self.lock.id}, generation 1" in made.stdout
