@@ -85,7 +85,8 @@ def swept(
     chosen = hosts(allowed, blocked)
     spared = [] if options.allow_printers else [PRINTERS]
     chosen_ports = difference(union(options.target_ports), spared)
-    pairs = size(chosen) * size(chosen_ports)
+    count = size(chosen)
+    pairs = count * size(chosen_ports)
     try:
         space = Space(chosen, chosen_ports)
     except ValueError:
@@ -116,7 +117,7 @@ def swept(
     if options.shards > 1:
         sentence += f"; of these {share.total:,} are ours"
     total = share_of(share.total, options.max_targets)
-    return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), sentence)
+    return Sweep(share, key, total, _text(key, chosen, count, chosen_ports, options), sentence)
 
 
 def share_of(total: int, limit: int | str | None) -> int:
@@ -135,15 +136,15 @@ def _words(text: bytes) -> Key:
     return number >> 64, number & (1 << 64) - 1
 
 
-def _text(key: Key, chosen: list[Range], ports: list[Range], options: Options) -> bytes:
-    """The text: order, ports, and a hash of the addresses, of which there may be many."""
+def _text(key: Key, chosen: list[Range], count: int, ports: list[Range], options: Options) -> bytes:
+    """The text: order, ports, and a hash of the addresses, of which there may be many (`count`)."""
     total = hashlib.sha256()
     for first, last in chosen:
         total.update(first.to_bytes(16, "big") + last.to_bytes(16, "big"))
     lines = (
         f"order {key[0] << 64 | key[1]:032x}",
         f"ports {show_port_list(tuple(ports))}",
-        f"addresses {size(chosen)} {total.hexdigest()}",
+        f"addresses {count} {total.hexdigest()}",
         f"share {options.shard} of {options.shards}",
     )
     return "".join(f"{line}\n" for line in lines).encode()

@@ -41,6 +41,7 @@ _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have s
 _MOST_AHEAD = 1 << 16
 """Pairs, at most, that a worker may have and not have sent. A judgement: 65 ms at a million a second. What
 one has is out of the others' reach."""
+_COVERED = 1 << 16  # addresses whose ways are looked up together: a hit list may have a million
 _HASTE = 1.05
 """How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
 up slowly, and between two stretches there is a gap of less than a ms."""
@@ -106,15 +107,19 @@ class Sweeping:
         To be called before the first SYN, and again when routes have changed.
         """
         ranges, table = self._share.space.ranges, self._departure.routing.ways.intervals
-        rows = np.zeros(len(ranges) + len(table), TARGET)
-        rows["syn"] = Opening.OURS
-        for name, half in (("peer_hi", "hi"), ("peer_lo", "lo")):
-            rows[name] = np.concatenate([ranges[half], table[half]])
+        starts = [np.concatenate([ranges[half], table[half]]) for half in ("hi", "lo")]
         ports = self._share.space.ports
-        rows["peer_port"] = ports[0]
-        each = np.repeat(rows[:1], len(ports))  # rules may look at ports
-        each["peer_port"] = ports
-        rows = np.concatenate([rows, each])
+        for at in range(0, len(starts[0]), _COVERED):
+            high, low = (half[at : at + _COVERED] for half in starts)
+            self._cover(high, low, ports[:1])
+        self._cover(starts[0][:1], starts[1][:1], ports)  # rules may look at ports
+
+    def _cover(self, high: NDArray[np.uint64], low: NDArray[np.uint64], ports: NDArray[np.uint16]) -> None:
+        """Look up the ways of pairs, as far as they are of this sweep. high, low: halves of addresses. There
+        is one port for all of them, or one address with each port.
+        """
+        rows = np.zeros(max(len(high), len(ports)), TARGET)
+        rows["syn"], rows["peer_hi"], rows["peer_lo"], rows["peer_port"] = Opening.OURS, high, low, ports
         rows = pick(rows, self._share.space.numbers(rows)[1])
         self._departure.routing.admit(rows, overview(rows))
 

@@ -11,13 +11,14 @@ Range = tuple[int, int]
 def union(ranges: Iterable[Range]) -> list[Range]:
     """The addresses of these ranges, as sorted ranges that do not touch each other."""
     found: list[Range] = []
-    for first, last in sorted(ranges):
+    for range_ in sorted(ranges):
+        first, last = range_
         if first > last:
             raise ValueError("a range that ends before it begins")
         if found and first <= found[-1][1] + 1:
             found[-1] = (found[-1][0], max(found[-1][1], last))
         else:
-            found.append((first, last))
+            found.append(range_)  # itself: a hit list has a million
     return found
 
 
@@ -25,7 +26,8 @@ def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
     """The addresses in `ranges` that are not in `without`; both are as `union` gives them."""
     found: list[Range] = []
     at = 0
-    for first, last in ranges:
+    for range_ in ranges:
+        first, last = range_
         while at < len(without) and without[at][1] < first:
             at += 1
         next_, start = at, first
@@ -35,7 +37,7 @@ def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
             start = without[next_][1] + 1
             next_ += 1
         if start <= last:
-            found.append((start, last))
+            found.append(range_ if start == first else (start, last))
     return found
 
 

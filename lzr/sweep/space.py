@@ -2,8 +2,8 @@
 
 Addresses that may not be contacted are not part of it: they have no number, so nothing is drawn only to be
 skipped. The pairs of an address follow one another (``number = rank of the address * ports + rank of the
-port``); the permutation separates them. Memory is 56 bytes for each range of addresses and two for each port,
-whatever the size.
+port``); the permutation separates them. Memory is 56 bytes for each range of addresses (72 where answers of
+IPv6 are looked up) and two for each port, whatever the size.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ class Space:
         """
         merged = union(addresses)
         listed = [np.arange(first, last + 1, dtype=np.uint16) for first, last in union(ports)]
-        total = size(merged) * sum(map(len, listed))
-        if max(size(merged), total) > MOST_PAIRS:
+        count = size(merged)
+        total = count * sum(map(len, listed))
+        if max(count, total) > MOST_PAIRS:
             raise ValueError(f"{total} pairs of address and port are more than {MOST_PAIRS}")
-        parts = [
+        parts = (
             (first >> 64, first & _LOW, last - first + 1)
             for whole in merged
             for first, last in _within_halves(*whole)
-        ]
-        self._set(np.array(parts, RANGE), np.concatenate([np.empty(0, np.uint16), *listed]))
+        )
+        # Not by a list: as Python objects each takes 160 bytes, and a hit list has a million.
+        self._set(np.fromiter(parts, RANGE), np.concatenate([np.empty(0, np.uint16), *listed]))
 
     @classmethod
     def of(cls, ranges: Rows, ports: NDArray[np.uint16]) -> Space:
@@ -70,6 +72,7 @@ class Space:
         self._counts: U64 = ranges["count"].copy()
         self.addresses = sum(ranges["count"].tolist())
         self.pairs = self.addresses * len(ports)
+        self._sorted: NDArray[Any] | None = None  # first addresses as `_sortable`, once they are needed
 
     def _native_place(self, numbers: U64, rows: Rows) -> None:
         numbers = np.ascontiguousarray(numbers)
@@ -101,8 +104,9 @@ class Space:
             first = int(np.searchsorted(self.hi, np.uint64(0), "right"))
             at = np.searchsorted(self.lo[:first], rows["peer_lo"], "right") - 1
         else:
-            starts = _sortable(self.hi, self.lo)
-            at = np.searchsorted(starts, _sortable(rows["peer_hi"], rows["peer_lo"]), "right") - 1
+            if self._sorted is None:
+                self._sorted = _sortable(self.hi, self.lo)
+            at = np.searchsorted(self._sorted, _sortable(rows["peer_hi"], rows["peer_lo"]), "right") - 1
         inside = at >= 0
         at = np.maximum(at, 0)
         offset = rows["peer_lo"] - self.lo[at]

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,14 @@ def ranges_of(text: str) -> list[Range]:
         raise ValueError(text)
     if v4 >= 0:
         free = 32 - int(length) if slash else 0
-        first = v4 >> free << free
-        return [(V4_MAPPED | first, V4_MAPPED | first | (1 << free) - 1)]
+        first = V4_MAPPED | v4 >> free << free
+        return [(first, first | (1 << free) - 1 if free else first)]
     if "%" in text:
         raise ValueError(text)
     # IPv6Network is not used: a hit list of 100,000 addresses is read in 0.52 of the time without it.
     free = 128 - int(length) if slash else 0
     first = int(ipaddress.IPv6Address(address)) >> free << free
-    return _without_mapped(first, first | (1 << free) - 1)
+    return _without_mapped(first, first | (1 << free) - 1 if free else first)
 
 
 def _without_mapped(first: int, last: int) -> list[Range]:
@@ -83,11 +84,20 @@ def _without_mapped(first: int, last: int) -> list[Range]:
     return [one for one in ((first, _V4_FIRST - 1), (_V4_LAST + 1, last)) if one[0] <= one[1]]
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines, one at a time: a list of them all would take more memory than the text."""
+    at = 0
+    while (end := text.find("\n", at)) >= 0:
+        yield text[at:end]
+        at = end + 1
+    yield text[at:]
+
+
 def entries(text: str) -> tuple[list[Range], dict[str, int]]:
     """What a list's text covers, and the names in it with their lines. Raises ValueError, with the line."""
     ranges: list[Range] = []
     names: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_lines(text), 1):
         entry = line.split("#", 1)[0].strip()
         if not entry:
             continue
