@@ -107,7 +107,7 @@ def why_none(survey: Survey, target: Address | None, interface: str | None = Non
         return f"{target} is no host's address (multicast, broadcast or reserved)"
     if why == WayKind.NO_ADDRESS and interface is not None:
         # As the port of a bridge or a bond, whose addresses are the bridge's.
-        return f"{route} by {interface}, which has no address of that family: see ip address"
+        return f"{route} by {interface}: it has no address of that family to send from (see ip address)"
     if why == WayKind.NO_ADDRESS:
         return f"{route}, and this host has no address of that family"
     return f"{route}: give --interface and --gateway-mac"

@@ -153,7 +153,7 @@ def test_where_none_can_be_reached_it_is_said_why(made: Routing, host: str, sent
 def test_an_interface_without_an_address_is_named(made: Routing) -> None:
     # The port of a bridge, for one: the host has addresses, but they are the bridge's.
     made._interface = "eth0"
-    with pytest.raises(NoRouteError, match="route to 2001:db8::1 by eth0, which has no address of that"):
+    with pytest.raises(NoRouteError, match="route to 2001:db8::1 by eth0: it has no address of that family"):
         made.choose_link([targets("2001:db8::1")])
 
 
