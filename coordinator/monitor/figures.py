@@ -45,7 +45,7 @@ RARE_OUTCOMES = {
     "refused": "RST to the SYN",
     "send_refused": "refused by this host",
     "sa_only": "SYN-ACK",
-    "not_asked": "not asked: ACKing firewall",
+    "not_asked": "not asked: answers on any port",
     "unreachable_net": "unreachable: net",
     "unreachable_host": "unreachable: host",
     "unreachable_protocol": "unreachable: protocol",

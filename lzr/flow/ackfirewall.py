@@ -4,6 +4,11 @@ This never delays the flow itself and costs a host at most `haf` packets, howeve
 scanned: a flow to a host that is being probed for another flow uses the result of that. Each of these SYNs is
 a row of its own in state PROBE, which ends with its answer or by a time-out. What is needed only for flows
 with such probes is kept here and not in the rows, so that without `haf` it costs nothing.
+
+A host is probed for a flow whose data it has acknowledged and left without an answer, and beside the second
+handshake. Where many ports are swept, also for having answered on `EACH` of them, whatever it does then:
+there are hosts that take connections on every port and send data, reset them, announce a window of zero or
+never say anything.
 """
 
 from __future__ import annotations
@@ -27,6 +32,12 @@ MOST = 1 << 16
 again. A judgement: on the Internet most hosts have one scanned port."""
 _MARKS = 1 << 20
 """Places at which firewalls are marked (one MB): of a batch hardly any other hosts are looked up."""
+FEW_PORTS = 16
+"""Sweeps of so many ports at most probe no host for the ports that have answered: each is asked. A judgement:
+what could be spared there costs as much as finding out."""
+EACH = 8
+"""Ports of a host that have answered, after which it is probed. A judgement: few hosts have as many services,
+and the probes of `-haf 5` cost those an eighth of what their handshakes do."""
 _ODD, _LOW = np.uint64(0x9E3779B97F4A7C15), (1 << 64) - 1
 
 
@@ -105,6 +116,30 @@ class AskedHosts:
         self._marks[_places(halves[:, 0], halves[:, 1])] = True
 
 
+class AnsweredPorts:
+    """Counts how many ports of each host have answered, in a MB, however many hosts there are.
+
+    Two hosts may share a counter. As nothing follows from it but that one of them is probed, and the next
+    time perhaps the other, that does no harm.
+    """
+
+    def __init__(self, each: int = EACH) -> None:
+        """each: at most 255."""
+        self._each = each
+        self._counts = np.zeros(_MARKS, np.uint8)
+
+    def note(self, rows: Rows) -> NDArray[np.intp]:
+        """Count a port for each row's host. rows: (n,) with `peer_hi` and `peer_lo`. Returns indices of rows,
+        one for each host that has come to `each` ports; it is counted from 0 again.
+        """
+        places, first, more = np.unique(
+            _places(rows["peer_hi"], rows["peer_lo"]), return_index=True, return_counts=True
+        )
+        counts = self._counts[places] + more
+        self._counts[places] = counts % self._each
+        return np.asarray(first[counts >= self._each], np.intp)
+
+
 def _places(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
     mixed: NDArray[np.uint64] = (((high * _ODD) ^ low) * _ODD) >> np.uint64(44)
     return mixed
@@ -125,7 +160,12 @@ class FirewallProbes:
         self._hosts = AskedHosts(needed=config.hits_needed)
         self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
         self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
-        self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for
+        self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for, if any
+        self._answered: AnsweredPorts | None = None
+
+    def sweep(self, ports: int) -> None:
+        """The flows are those of a sweep of so many ports."""
+        self._answered = AnsweredPorts() if self.wanted and ports > FEW_PORTS else None
 
     def begin(self, slots: Slots) -> None:
         """Reset what is known of these slots: they hold new flows, for which no probe has been sent."""
@@ -144,17 +184,34 @@ class FirewallProbes:
         """Send SYNs to random ephemeral ports of each flow's host, once per host. The store may grow."""
         if not self.wanted:
             return
-        store, config = self._store, self._store.config
         parents = parents[~self._asked[parents]]
         self._asked[parents] = True
         if len(parents):
-            parents = parents[self._hosts.note(pick(store.rows, parents))]
-        if not len(parents):
+            parents = parents[self._hosts.note(pick(self._store.rows, parents))]
+        self._send(parents, parents, now)
+
+    def note_answered(self, slots: Slots, now: int) -> None:
+        """These flows have just been begun: in a sweep of many ports, probe the hosts on which so many have
+        answered that it may be all. The store may grow.
+        """
+        if self._answered is None:
             return
+        rows = pick(self._store.rows, slots)
+        due = self._answered.note(rows)
+        if len(due):
+            due = due[self._hosts.note(pick(rows, due))]
+        # For the hosts: what becomes of these flows does not depend on it more than of the others.
+        self._send(slots[due], np.full(len(due), _NO_PARENT, np.int32), now)
+
+    def _send(self, flows: Slots, parents: NDArray[np.int32], now: int) -> None:
+        """Probe the host of each flow. parents: the flow that asks for it, or _NO_PARENT."""
+        if not len(flows):
+            return
+        store, config = self._store, self._store.config
         low, high = DEFAULT_PORTS
-        probes = pick(store.rows, np.repeat(parents, config.haf))
+        probes = pick(store.rows, np.repeat(flows, config.haf))
         home = store.shards(probes)  # of the flow itself
-        number = np.tile(np.arange(config.haf, dtype=np.uint64), len(parents))
+        number = np.tile(np.arange(config.haf, dtype=np.uint64), len(flows))
         number += probes["line"] * np.uint64(256)
         offset = siphash(config.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
@@ -197,9 +254,15 @@ class FirewallProbes:
         waiting = np.isin(rows["state"][parents], (FlowState.SYN_SENT, FlowState.DELAYED))
         return np.asarray(parents[self.are_firewalls(parents) & waiting], np.int32)
 
-    def are_firewalls(self, slots: Slots) -> NDArray[np.bool_]:
-        """(n,) bool: whether enough probes were answered to call each flow's host an ACKing firewall."""
+    def are_firewalls(self, slots: Slots, *, silent: bool = False) -> NDArray[np.bool_]:
+        """(n,) bool: whether enough probes were answered to call each flow's host an ACKing firewall.
+
+        silent: these flows have had no answer, so where many ports are swept it does not matter for which
+        flow their hosts were probed.
+        """
         needed = self._store.config.hits_needed
+        if silent and self._answered is not None:
+            return self.known(pick(self._store.rows, slots))
         found = np.asarray(self._hits[slots] >= needed, bool)
         others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
         if len(others):

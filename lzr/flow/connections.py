@@ -154,7 +154,7 @@ class Connections:
         if not len(slots):
             return
         if self._firewall_probes.wanted:
-            firewall = self._firewall_probes.are_firewalls(slots)
+            firewall = self._firewall_probes.are_firewalls(slots, silent=reason == Reason.SILENT)
             if firewall.any():
                 self.finish(slots[firewall], Reason.FIREWALL, now)
                 slots = slots[~firewall]

@@ -11,7 +11,8 @@ The life of a flow, with handshakes h0..hk given by the user:
 5. RST or FIN, or `retransmit_number` retransmits (with PSH) and `timeout` gone by: close with RST, go to the
    next handshake on a fresh source port: SYN, and from step 2. None left: record what was awaited, end.
 6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
-   random ephemeral ports of the host. Enough SYN-ACKs: the host answers everywhere, so record that, end.
+   random ephemeral ports of the host. Enough SYN-ACKs: the host answers everywhere, so record that, end. In a
+   sweep of many ports also where many ports of a host have answered.
 
 Which of these happens is `machine.TRANSITIONS[state, trigger]`; this module raises the triggers and runs
 the actions, each once over all flows of a batch that take it: they are steps of `lzr.flow.connections` and
@@ -203,6 +204,7 @@ class FlowTable:
         self.store.in_flight += len(slots) - duplicates
         if self.firewall_probes.wanted:
             self.firewall_probes.begin(slots)
+            self.firewall_probes.note_answered(slots[kinds != _DUPLICATE] if duplicates else slots, now)
         if ours:
             connections.send_syn(slots if ours == len(slots) else slots[kinds == _OURS], now)
         if closed:

@@ -150,6 +150,7 @@ class FlowEngine:
         """Set what the later stretches are a part of."""
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
+        self.table.firewall_probes.sweep(len(swept.ports))
         if self.table.firewall_probes.wanted and len(swept.ports) > 1:
             self.sweeper.firewalls = self.table.firewall_probes.known
         self.table.hear = self._hear

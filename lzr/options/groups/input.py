@@ -140,7 +140,8 @@ class InputOptions(OptionTable):
     haf: int = option(
         INPUT,
         amounts.number(0, 100),
-        "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake",
+        "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake; in a "
+        "sweep of more than 16 ports also where 8 of its ports have answered",
         default=0,
         on_resume=FIXED,
         reference="haf",

@@ -1,0 +1,161 @@
+"""Hosts that answer on every port of a sweep, whatever they do then: probed after some ports, then left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lzr.flow.ackfirewall import _MARKS, EACH, FEW_PORTS, AnsweredPorts, _places
+from lzr.rows import FRAME
+from lzr.sourceports import DEFAULT_PORTS
+from tests.playbook import Batch, Ended, Got, Line, Move, Play, Sent
+
+HELLO, BANNER = b"HELLO", b"220 mail.example ESMTP\r\n"
+SYN_ACK = {"flags": "SA", "seq": 0, "ack": 1}
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+
+def hosts(*numbers: int) -> NDArray[Any]:
+    rows = np.zeros(len(numbers), FRAME)
+    rows["peer_lo"] = numbers
+    return rows
+
+
+def sweep(ports: int = FEW_PORTS + 1, haf: int = 2, **more: Any) -> Play:
+    play = Play(HELLO, haf=haf, **more)
+    play.table.hear = lambda segments: 0
+    play.table.firewall_probes.sweep(ports)
+    return play
+
+
+def answered(play: Play, count: int, **more: int) -> list[int]:
+    """Further ports of a host have answered; the connections of the probes that leave for it."""
+    probes: list[int] = []
+    for _ in range(count):
+        port = 1000 + play.tickets
+        play >> Line(port=port, own_port=port, **more)
+        probes += [sent.conn for sent in play.sent() if sent.flags == "S"]
+        play.ended()
+    return probes
+
+
+def probed(play: Play, haf: int) -> None:
+    """A host has answered on so many ports that it is probed, and it answers the probes."""
+    assert answered(play, EACH - 1) == []
+    probes = answered(play, 1)
+    assert len(probes) == haf
+    assert all(play.connections[conn].peer_port >= DEFAULT_PORTS[0] for conn in probes)
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+
+
+def test_every_eighth_port_and_once_however_many_there_are_in_a_batch() -> None:
+    ports = AnsweredPorts(8)
+    assert ports.note(hosts(*[1] * 7)).tolist() == []
+    assert ports.note(hosts(2, 1, 1)).tolist() == [1]
+    assert ports.note(hosts(*[1] * 6)).tolist() == []
+    assert ports.note(hosts(*[1] * 29)).tolist() == [0]
+    assert ports.note(hosts(1, 1, 1)).tolist() == []
+    assert ports.note(hosts(1)).tolist() == [0]
+    assert ports.note(hosts()).tolist() == []
+
+
+def test_hosts_that_share_a_counter_are_only_probed_earlier() -> None:
+    places = _places(np.zeros(_MARKS + 1, np.uint64), np.arange(_MARKS + 1, dtype=np.uint64))
+    _, first, sharing = np.unique(places, return_index=True, return_counts=True)
+    assert places.max() < _MARKS
+    one = int(first[sharing > 1][0])
+    other = int(np.flatnonzero(places == places[one])[1])
+    ports = AnsweredPorts(8)
+    assert ports.note(hosts(*[one] * 5)).tolist() == []
+    assert ports.note(hosts(other, other, other)).tolist() == [0]
+
+
+@pytest.mark.parametrize("haf", [1, 5])
+def test_a_host_that_never_acknowledges_anything(haf: int) -> None:
+    """Probed once, and then neither handshakes nor probes; those that were begun end as they would."""
+    play = sweep(haf=haf)
+    probed(play, haf)
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1, peer_port=80)
+    play >> 7.0
+    ends = play.ended()
+    assert [(end["reason"], end["acked"]) for end in ends] == [("acking_firewall", 0)] * EACH
+    play.sent()
+    play.over()
+
+
+def test_what_a_host_says_on_the_ports_that_were_asked_is_recorded() -> None:
+    play = sweep()
+    probed(play, 2)
+    ends = []
+    for event in (Got("PA", ack=6, data=BANNER, conn=0), Got("R", ack=0, conn=1), Got("FA", conn=2), 7.0):
+        play >> event
+        play.sent()
+        ends += play.ended()
+    assert [(end["reason"], end["firewall"]) for end in ends[:3]] == [("data", 0), ("rst", 0), ("fin", 0)]
+    assert {end["reason"] for end in ends[3:]} == {"acking_firewall"}
+    play.over()
+
+
+def test_ports_with_a_window_of_zero_count_too() -> None:
+    play = sweep()
+    probes = answered(play, EACH, window=0)
+    assert len(probes) == 2
+    assert [end["reason"] for end in play.outcomes] == ["zero_window"] * EACH
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1)
+    play.over()
+
+
+@pytest.mark.parametrize("answer", [{"flags": "RA", "seq": 0, "ack": 1}, None])
+def test_a_host_with_many_services_is_asked_on_all_of_its_ports(answer: dict[str, Any] | None) -> None:
+    """Its random ports are closed or silent; it is probed once, whatever is found open later."""
+    play = sweep()
+    probes = answered(play, EACH)
+    assert len(probes) == 2
+    play >> Got(**SYN_ACK, conn=probes[0])
+    if answer is not None:
+        play >> Got(**answer, conn=probes[1])
+    assert answered(play, 3 * EACH) == []
+    assert play.table.in_flight == 4 * EACH
+    play >> 7.0
+    assert {end["reason"] for end in play.ended()} == {"silent"}
+    play.sent()
+    play.over()
+
+
+def test_hosts_are_counted_apart() -> None:
+    play = sweep()
+    for peer in range(1, 40):
+        assert answered(play, EACH - 1, peer=peer) == []
+    assert len(answered(play, 1, peer=7)) == 2
+
+
+@pytest.mark.parametrize(("ports", "swept"), [(FEW_PORTS, True), (1, True), (1 << 16, False)])
+def test_with_few_ports_or_a_list_nobody_is_probed_for_open_ports(ports: int, swept: bool) -> None:
+    play = sweep(ports)
+    if not swept:
+        play = Play(HELLO, haf=2)
+    assert answered(play, 3 * EACH) == []
+
+
+def test_without_haf_nobody_is_probed() -> None:
+    assert answered(sweep(haf=0), 3 * EACH) == []
+    assert answered(sweep(force_all_handshakes=True), 3 * EACH) == []
+
+
+def test_probes_and_what_they_found_move_with_their_shard() -> None:
+    play = sweep()
+    probes = answered(play, EACH)
+    play >> Got(**SYN_ACK, conn=probes[0])
+    play >> Move()
+    play.table.hear = lambda segments: 0
+    play.table.firewall_probes.sweep(FEW_PORTS + 1)
+    play >> Got(**SYN_ACK, conn=probes[1])
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1)
