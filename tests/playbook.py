@@ -182,6 +182,13 @@ class Move:
     """All flows go to another process."""
 
 
+@dataclass
+class NoRoom:
+    """Frames have found no room in the receive ring. late: flows that get no other try because of it."""
+
+    late: int = 0
+
+
 @dataclass(frozen=True)
 class Sent:
     """A frame of ours. A SYN-less frame has `ack`."""
@@ -236,7 +243,7 @@ class Play:
 
     # --- in --------------------------------------------------------------------------------------------
 
-    def __rshift__(self, event: Line | Got | Batch | Move | float) -> Play:
+    def __rshift__(self, event: Line | Got | Batch | Move | NoRoom | float) -> Play:
         self._nothing_left()
         self.log.append(f">> {event}")
         if isinstance(event, Line):
@@ -247,6 +254,9 @@ class Play:
             self._receive(list(event.segments))
         elif isinstance(event, Move):
             self._move()
+        elif isinstance(event, NoRoom):
+            assert self.table.ask_again({0}, self._ns, EPOCH + self._ns) == event.late
+            self._collect()
         else:
             self._run_until(event)
         return self

@@ -66,7 +66,13 @@ class Alerts:
             self._console.alert("drops", _dropped(self._asked_again), lost=False)
         if lost:
             self._unanswered += lost
-            self._console.alert("answers", _unheard(self._unanswered), lost=True)
+            self._console.alert("answers", _unanswered(self._unanswered), lost=True)
+
+    def note_unheard(self) -> None:
+        """Frames found no room in a receive ring, and some of the flows whose answers they may have been are
+        not asked again.
+        """
+        self._console.alert("unheard", _UNHEARD, lost=True)
 
 
 _AGAIN = "what went there is lost; scan the targets without an answer again"
@@ -87,7 +93,14 @@ def _dropped(again: int) -> str:
     )
 
 
-def _unheard(count: int) -> str:
+_UNHEARD = (
+    "frames found no room in a receive ring, and some hosts whose answers they may have been are not asked "
+    "again (-rn 0, or too often already): their records may say less than they did; scan at a lower rate, or "
+    "with more workers (-w) on more cores"
+)
+
+
+def _unanswered(count: int) -> str:
     return (
         f"frames found no room in a receive ring again and again: of {count:,} pairs an answer may be lost, "
         "and they may count as silent; sweep at a lower rate (-r), or with more workers (-w) on more cores"

@@ -99,6 +99,8 @@ class Reports:
         errors = figures.get("send_errors")
         if errors:
             self._alerts.note_unsent(errors)
+        if figures.get("unheard"):
+            self._alerts.note_unheard()
 
     def _take_written(self, report: ResultsWritten) -> None:
         if report.name != self._supervisor.writer:

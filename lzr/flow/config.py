@@ -62,6 +62,18 @@ class FlowConfig:
         return self.timeout + min(rto, self.timeout) * ((1 << repeats) - 1)
 
     @property
+    def repeats(self) -> int:
+        """How often a packet without an answer is sent again."""
+        return max(1, self.retransmit_number) if self.push_data_only else self.retransmit_number
+
+    @property
+    def longest(self) -> float:
+        """How long after the last sign of life a flow is asked again because its answer may be lost here, in
+        seconds: twice what is waited for it otherwise. A judgement.
+        """
+        return 2 * (self.repeats * self.retransmit_wait + max(self.timeout, self.cooldown))
+
+    @property
     def hits_needed(self) -> int:
         """How many probes of random ports must be answered with SYN-ACK for the host to be a firewall."""
         return max(1, math.ceil(self.haf * self.haf_threshold - 1e-9))

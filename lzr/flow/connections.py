@@ -137,6 +137,14 @@ class Connections:
         self._output.send_syn(slots)
         self._timers.arm_retransmit(slots, now)
 
+    def ask_again(self, slots: Slots, now: int) -> None:
+        """The answers to the last packets of these flows may be lost here: one packet more may be sent to
+        each.
+        """
+        self._store.rows["counter"][slots] -= 1
+        self._timers.arm(RETRANSMIT, slots, now)
+        self.count_fresh()
+
     def give_up_fin(self, slots: Slots, now: int) -> None:
         """The peer has closed the connections and sent no data: `give_up` with the reason FIN."""
         self._store.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number

@@ -25,7 +25,7 @@ A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -288,6 +288,24 @@ class FlowTable:
         self.connections.forget_fresh(slots)
         self.connections.finish(slots, Reason.SEND_REFUSED, self._now)
         self.store.end_of_call()
+
+    def ask_again(self, shards: Collection[int], now: int, wall: int) -> int:
+        """Frames found no room in the receive rings of these shards, and answers may have been among them:
+        give the flows that have sent their last packet another try.
+
+        One that has waited for `FlowConfig.longest` gets none, so that each ends at some time. Nor does any
+        where no packet may be sent again. Returns of how many flows an answer may be lost therefore.
+        """
+        states, repeats = self.rows["state"], self.config.repeats
+        waiting = (states == FlowState.SYN_SENT) | (states == FlowState.DATA_SENT)
+        slots = np.flatnonzero(waiting & (self.rows["counter"] >= repeats)).astype(np.int32)
+        flows = pick(self.rows, slots)
+        theirs = np.isin(self.store.shards(flows), list(shards))
+        slots, flows = slots[theirs], pick(flows, theirs)
+        late = flows["ts"] + np.uint64(round(self.config.longest * 1e9)) < np.uint64(wall)
+        late |= repeats == 0
+        self.connections.ask_again(slots[~late], now)
+        return int(np.count_nonzero(late))
 
     def block(self, policy: Blocklist) -> None:
         """End the flows of hosts that may no longer be contacted: with the part of a reply that has come,

@@ -133,9 +133,8 @@ class Timers:
     def arm_retransmit(self, slots: Slots, now: int) -> None:
         """Arm the next retransmit of these flows; where none is left, the last wait of their state."""
         config, rows = self._store.config, self._store.rows
-        number = max(1, config.retransmit_number) if config.push_data_only else config.retransmit_number
         states = rows["state"][slots]
-        again = (states != FlowState.ACKED) & (rows["counter"][slots] < number)
+        again = (states != FlowState.ACKED) & (rows["counter"][slots] < config.repeats)
         if again.all():
             self.arm(RETRANSMIT, slots, now)
             return

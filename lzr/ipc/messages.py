@@ -341,7 +341,7 @@ class RefusedMessage(Message, frozen=True):
 
 class FlowStats(Message, frozen=True):
     """A flow worker's figures. last: no more will come. looked_ns: it has handled all that came by then.
-    blocked: number of the last `Blocked` it goes by.
+    blocked: number of the last `Blocked` it goes by. unheard: flows not asked again after drops.
     """
 
     last: bool
@@ -367,6 +367,7 @@ class FlowStats(Message, frozen=True):
     send_errors: FewCounters
     ignored: FewCounters
     blocked: Number
+    unheard: Number
 
 
 class CollectStats(Message, frozen=True):

@@ -153,6 +153,8 @@ def test_an_overflow_is_counted_and_survived(lab: net.Lab) -> None:
     kept = read(ring, SIZE[0])
     assert kept == list(range(SIZE[0]))
     assert ring.read_drops() == 100 - SIZE[0]
+    assert ring.has_dropped(), "whoever else has read the count"
+    assert not ring.has_dropped()
     wire.send(200, 5)
     assert read(ring, 5) == [200, 201, 202, 203, 204]
     assert ring.read_drops() == 100 - SIZE[0], "drops are counted once"

@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages
 from lzr.pacing.budget import Budget
@@ -18,6 +19,7 @@ from lzr.targets.screen import overview
 from workers.flow.backlog import Backlog
 from workers.flow.others import Others
 from workers.flow.outbox import Outbox
+from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
 from workers.flow.ring import Arrivals, Ring
 from workers.flow.sendpaths import Routed
@@ -86,9 +88,8 @@ class FlowEngine:
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
         self._arrivals = Arrivals(2 * TAKE)
-        self._waiting_since = (
-            0  # what is left in the rings came later than this (ns since the epoch); 0: nothing
-        )
+        # What is left in the rings came later than this (ns since the epoch); 0: nothing.
+        self._waiting_since = 0
         wait = config.retransmit_wait if config.retransmit_number else config.timeout
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
@@ -99,6 +100,7 @@ class FlowEngine:
         self.sweeper: Sweeper | None = None
         self._asked = 0  # pairs of a sweep, since the rings were last looked at
         self._icmp, self._icmp_lost = icmp, 0
+        self.overflows = Overflows(table)
         self._others = others
 
     def add(self, shard: int, ring: Ring) -> None:
@@ -109,6 +111,11 @@ class FlowEngine:
         self._step = max(64, min(OPEN, smallest * len(self.rings) // 2) // self._asks)
         self.transmit.add(ring.out, self._now)
         self.looked = 0
+
+    def extract(self, shard: int, wall: int) -> ShardFlows:
+        """Take the flows of a shard that another worker is to have. wall: ns since the epoch."""
+        self.overflows.leave(shard, self.rings[shard], self._now, wall)
+        return self.table.extract(shard)
 
     def remove(self, shard: int) -> Ring:
         """Give up a shard that another worker is to have; returns its ring."""
@@ -238,7 +245,9 @@ class FlowEngine:
         self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         self.looked = seen
-        due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back
+        self.overflows.ask_again(now, wall)
+        # Nothing new while packets are held back; and nobody is silent whose answer may have been dropped.
+        due = None if self.transmit.held or self.overflows else self.table.next_due
         if due is not None and due <= seen:
             before = self.table.silent
             self.table.expire(seen, self._step)
@@ -274,6 +283,7 @@ class FlowEngine:
                 self.table.receive(arrivals.segments, arrivals.payloads, now)
                 self.flush()
         self._waiting_since = int(arrivals.segments["ts"].min()) if more and len(arrivals.segments) else 0
+        self.overflows.look(rings, taken)
         # A connection that we open ourselves is answered twice: SYN-ACK, data.
         self._prompt = prompt(self.table.ages)
         self._window.note_prompt(self._prompt, 2 if self._opening else 1)
@@ -281,9 +291,7 @@ class FlowEngine:
         return sum(taken.values())
 
     def _see_to_refused(self, now: int) -> None:
-        """Try again the frames that the kernel refused while it took others; end the flows of those
-        given up.
-        """
+        """Try frames again that the kernel refused while it took others; end the flows of those given up."""
         for ring in self.rings.values():
             out, refused = ring.out, ring.out.refused
             if refused and refused.is_due(now) and not out.flush():

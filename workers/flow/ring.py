@@ -138,6 +138,7 @@ class Ring:
         self._flat = self._rows.reshape(-1)
         self._status = self._rows.view(np.uint32)[:, 0]
         self.received = self.received_octets = self.kernel_drops = 0
+        self._noticed = 0  # of the kernel's drops
         self._find_place()
         self.out = TransmitRing(sock, every[self.rx_frames :], positions[1:], max_failures, link, policy)
 
@@ -179,6 +180,11 @@ class Ring:
     def fill(self) -> int:
         """How many frames wait to be read: an estimate from every 64th status word."""
         return int(np.count_nonzero(self._status[::64] & STATUS_USER)) * 64
+
+    def has_dropped(self) -> bool:
+        """Whether the kernel has dropped frames because the ring was full, since this was last called."""
+        before, self._noticed = self._noticed, self.read_drops()
+        return self._noticed > before
 
     def read_drops(self) -> int:
         """Frames the kernel dropped because the ring was full, since the start."""

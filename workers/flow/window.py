@@ -3,7 +3,9 @@
 This is a window like TCP's congestion window (RFC 5681): new flows are begun while fewer than that many
 answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as have
 been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and at
-most as many as were begun within the time in which nearly all hosts answer (`prompt`).
+most as many as were begun within the time in which nearly all hosts answer (`prompt`). The latter does not
+hold while no frame at all comes for so long: then whoever gives the answers, or the way to them, is held up,
+and the answers will come together.
 
 The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then
 it follows the most frames that one turn has taken from one ring:
@@ -11,9 +13,10 @@ it follows the most frames that one turn has taken from one ring:
 * half of the ring's frames or more: the window halves, but not below a quarter of one ring's frames;
 * where a sweep waits for another worker whose rings are filling up, at most once in `_PATIENCE`: it halves,
   but not below what it began with;
-* where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all; grows
-  by a quarter (at most by an eighth of all rings' frames) if less than an eighth of a ring was full; grows by
-  an eighth of a ring, up to all rings' frames, if less than a quarter was.
+* where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all (once
+  in `wait`, if hosts have answered soon before); grows by a quarter (at most by an eighth of all rings'
+  frames) if less than an eighth of a ring was full; grows by an eighth of a ring, up to all rings' frames, if
+  less than a quarter was.
 
 So with a peer close by, whose answers come in bursts, it stays near what the rings hold; on the Internet,
 where answers come one by one after long round trips, it grows to the rate times the round-trip time. All
@@ -77,6 +80,7 @@ class Window:
         self._silent: deque[tuple[int, int]] = deque()
         self._silent_total = 0
         self._grew = 0
+        self._heard_at = 0  # when the last frame came
         self._fullest = 0  # frames, since it last grew
         self._held = False
         self._settled, self._many_owed = True, False  # see `room`
@@ -96,7 +100,7 @@ class Window:
         while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
             self._silent_total -= self._silent.popleft()[1]
         soon = max(0, fresh - self._silent_total)
-        if soon and self._prompt < self._wait:
+        if soon and now - self._heard_at < self._prompt < self._wait:
             soon = min(soon, self._begun_since(now - self._prompt))
         self._settled, self._many_owed = settled, settled and owed + live >= self._least
         # What is missing comes together, so half of the frames have to hold it, however wide the window is.
@@ -154,10 +158,14 @@ class Window:
         # These shares are judgements. Half full is much: answers to flows begun before are still to come.
         if frames >= self._frames // 2:
             self._size = max(self._least, self._size // 2)
+            self._heard_at = now
             self._start_over(now)
             return
+        if frames:
+            self._heard_at = now
         self._fullest = max(self._fullest, frames)
-        if self._held and now - self._grew >= _PATIENCE:
+        held_up = self._fullest == 0 and self._prompt < self._wait
+        if self._held and now - self._grew >= (max(_PATIENCE, self._wait) if held_up else _PATIENCE):
             if not self._settled:  # silence may be what fills it, or answers that are late
                 self._size = max(self._size, self._room) if self._fullest == 0 else self._size
             elif self._fullest == 0:

@@ -287,7 +287,7 @@ class FlowWorker:
         """Stop using a shard: packets for it wait in its ring until the next worker adopts it."""
         engine = self._engine
         engine.flush(all_of_it=True)
-        state = engine.table.extract(shard)
+        state = engine.extract(shard, time.time_ns())
         engine.hand_over_outcomes()
         self._push_results()  # the shard is handed over when they are written
         ring = engine.remove(shard)
@@ -367,6 +367,7 @@ class FlowWorker:
             send_errors=errors,
             ignored=engine.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
             blocked=self._blocked,
+            unheard=engine.overflows.unheard,
         )
         self._report(stats)
         engine.window_held = False

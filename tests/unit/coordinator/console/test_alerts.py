@@ -34,3 +34,12 @@ def test_dropped_answers_are_a_loss_only_where_they_are_not_asked_for_again() ->
     sentence, lost = told.alerts["answers"]
     assert "42 pairs" in sentence
     assert lost
+
+
+def test_flows_that_are_not_asked_again_may_have_lost_their_answers() -> None:
+    told: Any = Told()
+    nothing: Any = SimpleNamespace()
+    Alerts(told, nothing, nothing, nothing).note_unheard()
+    ((sentence, lost),) = told.alerts.values()
+    assert "not asked again" in sentence
+    assert lost

@@ -52,6 +52,9 @@ class Queue:
         self.waiting -= count
         return count
 
+    def has_dropped(self) -> bool:
+        return False
+
 
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
@@ -107,9 +110,13 @@ class Recorded:
 
     rx_frames = 65536
 
-    def __init__(self, segments: NDArray[Any]) -> None:
-        self.segments = segments
+    def __init__(self, segments: NDArray[Any], dropped: int = 0) -> None:
+        self.segments, self.dropped = segments, dropped
         self.out = Unused()
+
+    def has_dropped(self) -> bool:
+        self.dropped -= 1
+        return self.dropped >= 0
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         count = min(limit, len(self.segments), 2 * TAKE - len(arrivals.segments))
@@ -146,6 +153,33 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     engine.hand_over_outcomes()
     assert table.in_flight == 0
     assert table.silent == 0
+
+
+def test_nobody_is_called_silent_whose_answer_may_have_found_no_room() -> None:
+    """Where the kernel has dropped frames, whoever has been asked for the last time is asked once more."""
+    second, epoch = 10**9, 1_700_000_000 * 10**9
+    probes = (ProbeTemplate((b"hello",)),)
+    table = FlowTable(FlowConfig(probes, retransmit_wait=1.0, timeout=2.0))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    targets = np.zeros(40, TARGET)
+    targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(40) + 7, 80, 40000
+    targets["window"], targets["ticket"] = 1000, np.arange(40)
+    table.open(targets, 0, epoch)
+    engine.flush = lambda **_: None  # type: ignore[method-assign]
+    segments = np.zeros(2 * TAKE, SEGMENT)
+    segments["ts"] = epoch + 2 * second
+    ring: Any = Recorded(segments[:0])
+    engine.add(0, ring)
+    engine.turn(second, epoch + second)
+    assert table.retransmits == 40
+    ring.segments, ring.dropped = segments, 1
+    engine.turn(4 * second, epoch + 4 * second)
+    assert table.silent == 40
+    assert (table.in_flight, table.fresh, engine.overflows.unheard) == (40, 40, 0)
+    engine.turn(5 * second, epoch + 5 * second)
+    assert (table.in_flight, table.retransmits) == (40, 80)
+    engine.turn(7 * second, epoch + 7 * second)
+    assert table.in_flight == 0
 
 
 def test_a_flood_does_not_stop_the_clock() -> None:

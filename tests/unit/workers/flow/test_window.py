@@ -77,13 +77,41 @@ def test_what_prompt_hosts_have_not_answered_is_not_awaited() -> None:
         window.note_begun(400, turn * 10 * MS)
     assert window.room(4000, 100 * MS) == window.size - 4000
     window.note_prompt(32 * MS)
+    window.note_fill(1, 100 * MS)
     assert window.room(4000, 100 * MS) == window.size - 3 * 400  # begun at 70, 80 and 90 ms
     assert window.room(500, 100 * MS) == window.size - 500
+    window.note_fill(1, 190 * MS)
     assert window.room(4000, 200 * MS) == window.size
     window.note_prompt(32 * MS, 2)
     assert window.room(4000, 100 * MS) == window.size - 6 * 400
     window.note_prompt(None)
     assert window.room(4000, 200 * MS) == window.size - 4000
+
+
+def test_while_nothing_comes_at_all_prompt_hosts_are_awaited_too() -> None:
+    """They, or the way to them, are held up: what they owe will come at once."""
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    window.note_prompt(32 * MS)
+    window.note_begun(4000, 1000 * MS)
+    window.note_fill(1, 1090 * MS)
+    assert window.room(4000, 1100 * MS) == window.size
+    assert window.room(4000, 1130 * MS) == window.size - 4000
+    window.note_fill(0, 1140 * MS)
+    assert window.room(4000, 1150 * MS) == window.size - 4000
+    window.note_fill(1, 1160 * MS)
+    assert window.room(4000, 1170 * MS) == window.size
+
+
+def test_where_hosts_were_prompt_silence_lets_it_grow_slowly() -> None:
+    known, unknown = (Window(FRAMES, RINGS, 1000 * MS) for _ in range(2))
+    begun = known.size
+    known.note_prompt(32 * MS)
+    for turn in range(10, 28):
+        for window in (known, unknown):
+            held(window, turn * 100 * MS)
+            window.note_fill(0, turn * 100 * MS)
+    assert known.size == 4 * begun  # at 1 and 2 s
+    assert unknown.size == begun << 18
 
 
 def test_the_silent_are_not_waited_for() -> None:
@@ -120,6 +148,7 @@ def test_answers_that_are_owed_are_waited_for_however_prompt_others_were() -> No
     window = Window(FRAMES, RINGS, 1000 * MS)
     window.note_prompt(32 * MS)
     window.note_begun(4000, 0)
+    window.note_fill(1, 90 * MS)
     assert window.room(4000, 100 * MS) == window.size
     assert window.room(4000, 100 * MS, 2400) == window.size - 2400
     assert window.room(4000, 100 * MS, window.size) == 0
