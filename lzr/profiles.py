@@ -25,6 +25,8 @@ DEPTH = 12
 _GROWN = 1.1
 """Another snapshot of memory is taken when so many times the memory of the last one is held, since each takes
 time."""
+NOT_WHOLE = 74
+"""Exit status of a worker or collector whose profile found no room, as EX_IOERR in sysexits.h."""
 _IGNORED = ("tracemalloc.py", "profiles.py", "threading.py")
 
 

@@ -31,7 +31,7 @@ from lzr.errors import ROOM_FOR_PROCESSES
 from lzr.ipc.credentials import Credentials
 from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
-from lzr.profiles import Profiling
+from lzr.profiles import NOT_WHOLE, Profiling
 from workers import bounded, confinement, limits, preload, privilege
 from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
@@ -213,9 +213,11 @@ class ForkServer:
             with contextlib.suppress(OSError):
                 os.write(2, story.encode("utf-8", "backslashreplace"))  # in one write: others write there too
         finally:
-            with contextlib.suppress(OSError):
+            try:
                 if profiling is not None:
                     profiling.finish()
+            except OSError:
+                code = code or NOT_WHOLE
             sys.stderr.flush()
             os._exit(code)
 

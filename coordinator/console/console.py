@@ -10,29 +10,28 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import stat
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from coordinator.console.statusfile import StatusFile
 from coordinator.dashboard.terminal import abilities, columns, wanted
 from coordinator.endpoints.control import ControlServer
 from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
 from coordinator.files import patient
-from coordinator.files.opening import Interrupted, open_lines, open_written
+from coordinator.files.opening import Interrupted, is_deleted, is_regular, open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
-from coordinator.monitor.log import Log
+from coordinator.monitor.log import ERROR, Log
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Phase, Snapshot, Totals
 from lzr import safetext
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.options.handshakes import shown
 
 if TYPE_CHECKING:
@@ -104,12 +103,15 @@ class Console:
         self._typed = typed
         self._pause = pause
         self._results: tuple[str, int] | None = None
+        self.not_whole: dict[str, str] = {}
+        """Of files beside the results that were asked for and do not hold all: sentences, by what it is."""
+        self._summed_up = False
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self.findings = on_terminal(options, live=not self._shows)
         self._dashboard: Dashboard | None = None
         self._control: ControlServer | None = None
         self._metrics: MetricsServer | None = None
-        self._status_file: IO[str] | None = None
+        self._status_file: StatusFile | None = None
         self._autoscale = autoscale.Observed()
         self._next_frame = now
         self._next_second = now + 1
@@ -143,10 +145,9 @@ class Console:
                 raise UsageError(str(error)) from error
             self.note(f"no control socket, lzr ctl will not work: {error}")
         if options.status_updates_file:
-            self._status_file = self._create(options.status_updates_file, "a", self._pause)
-            there = os.fstat(self._status_file.fileno())
-            if not stat.S_ISREG(there.st_mode) or not there.st_size:
-                self._write_status(status.CSV_HEADER)
+            self._status_file = StatusFile(
+                options.status_updates_file, self._invoker, self._pause, self._say, self.miss
+            )
         announce()
         if self._shows:
             from coordinator.dashboard.dashboard import Dashboard  # rich, only now
@@ -188,6 +189,23 @@ class Console:
             (self.log.error if lost else self.log.warn)(sentence)
         self.totals.alerts[kind] = sentence
         self.totals.results_lost |= lost
+
+    def miss(self, what: str, sentence: str) -> None:
+        """Say that a file beside the results (a log, a trace, metadata) does not hold all: no result is lost,
+        but the scan ends with a status that tells. what: which file; only the first sentence counts.
+        """
+        if not sentence or what in self.not_whole:
+            return
+        self.not_whole[what] = self.totals.alerts[what] = sentence
+        on_stderr = self.log.file is None and self.log.verbosity >= ERROR and not self.log.screen_taken
+        if not (on_stderr and sentence == self.log.trouble):  # which has been said there
+            self.log.error(sentence)
+        if not on_stderr and (self._summed_up or self.options.quiet):  # in no summary
+            _print(f"lzr: {sentence}")
+
+    def look_at_log(self) -> None:
+        """Say if the log does not hold all that was written to it."""
+        self.miss("log", self.log.trouble)
 
     def acknowledge(self, sentence: str) -> None:
         """Answer a signal, where the dashboard does not show that it was received."""
@@ -276,23 +294,27 @@ class Console:
         tail: lines after the table. results: lines that say where the results are; where: the file.
         """
         self._look_at_results()
+        self.look_at_log()
         self.totals.phase = Phase.DONE
         self.totals.warnings = [sentence for _, sentence in self._notes]
+        if self._status_file is not None:
+            self._status_file.write(self.meter.snapshot(now, self.totals, wall))
+            self._status_file.close()
+        if self.options.dashboard_file:
+            self._save_frame(self.options.dashboard_file, self.meter.snapshot(now, self.totals, wall))
         snapshot = self.meter.snapshot(now, self.totals, wall)
         unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
         width = 10_000 if self.options.quiet else columns(sys.stderr)  # lines are picked: none is wrapped
         text = status.summary(snapshot, tail, results, unicode=unicode, width=width)
         if self.options.quiet:  # that something was lost is an error, and said
             text = "".join(line for line in text.splitlines(True) if "DISAGREE" in line)
-        self._write_status(status.csv_row(snapshot))
         self.abandon()
+        self._summed_up = True
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(safetext.lines(text))
             sys.stderr.flush()
         if self.findings is not None:
             self.findings.close(where)
-        if self.options.dashboard_file:
-            self._save_frame(self.options.dashboard_file, snapshot)
 
     def abandon(self) -> None:
         """Close everything without a summary: the scan ends with an error. May be called twice."""
@@ -305,9 +327,7 @@ class Console:
                 server.close()
         self._control = self._metrics = None
         if self._status_file is not None:
-            with contextlib.suppress(OSError):
-                self._status_file.close()
-            self._status_file = None
+            self._status_file.close()
 
     def _look_at_results(self) -> None:
         """Warn once if the result file has been deleted: what it holds is lost at the end."""
@@ -315,7 +335,7 @@ class Console:
         if descriptor < 0:
             return
         with contextlib.suppress(OSError):
-            if os.fstat(descriptor).st_nlink == 0:
+            if is_deleted(descriptor, name):
                 self._results = None
                 self.alert(
                     "result file",
@@ -327,7 +347,7 @@ class Console:
     def _each_second(self, snapshot: Snapshot) -> list[Command]:
         self._look_at_results()
         if self._status_file is not None:
-            self._write_status(status.csv_row(snapshot))
+            self._status_file.write(snapshot)
         if self._dashboard is None and not self.options.quiet:
             _print(status.line(snapshot))
         if self.log.file is not None:
@@ -344,40 +364,23 @@ class Console:
     def _say(self, sentence: str) -> None:
         self.log.info(sentence)
 
-    def _create(self, path: str, mode: str, pause: Callable[[float], bool] = lambda _: True) -> IO[str]:
-        """Open a file for text. Raises OSError, UsageError, and Interrupted for a FIFO that nobody reads."""
-        if mode == "a":
-            return open_lines(path, self._invoker, pause=pause, say=self._say)
-        descriptor = open_written(path, self._invoker, append=False, pause=pause)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.ftruncate(descriptor, 0)
-        return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")
-
-    def _write_status(self, row: str) -> None:
-        if self._status_file is None:
-            return
-        try:
-            self._status_file.write(row + "\n")
-        except OSError as error:
-            self.note(f"cannot write {self.options.status_updates_file} any more: {error.strerror}")
-            with contextlib.suppress(OSError):
-                self._status_file.close()
-            self._status_file = None
-
     def _save_frame(self, path: str, snapshot: Snapshot) -> None:
         from coordinator.dashboard.dashboard import export, export_kind
 
         try:
-            with self._create(path, "w") as file:
+            descriptor = open_written(path, self._invoker, append=False, pause=lambda _: True)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 text = export(snapshot, export_kind(path))
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                if is_regular(descriptor):
+                    file.truncate(0)
                     file.write(text)
                 else:
-                    patient.write_whole(file.fileno(), text.encode())
+                    patient.write_whole(descriptor, text.encode())
         except Interrupted:
-            self.log.error(f"cannot write {Path(path).name}: nobody reads that FIFO")
+            self.miss("picture", f"cannot write {printable(path)}: nobody reads that FIFO")
         except (OSError, ValueError, UsageError) as error:
-            self.log.error(f"cannot write {Path(path).name}: {error}")
+            why = getattr(error, "strerror", "") or error
+            self.miss("picture", f"cannot write {printable(path)}: {why}")
 
 
 def _print(line: str) -> None:

@@ -123,8 +123,8 @@ def open_lines(
     """Open a file for lines of text at its end (the log, the status). what: how to call it, with a trailing
     blank.
 
-    A reader through a pipe is not waited for: lines that find no room there are dropped. fresh, pause, say:
-    as for `open_output`. Raises UsageError.
+    A reader through a pipe is not waited for: lines that find no room there are dropped, and counted
+    (`why_not_whole`). fresh, pause, say: as for `open_output`. Raises UsageError.
     """
     try:
         descriptor = open_written(name, invoker, append=True, fresh=fresh, pause=pause, say=say)
@@ -139,11 +139,23 @@ def open_lines(
     return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
+def why_not_whole(file: IO[str], name: str) -> str:
+    """Why not all is kept that was written to a file that is still open; empty if it is. name: its path.
+
+    What could not be written at all has raised OSError before.
+    """
+    if dropped := getattr(getattr(file, "buffer", None), "dropped", 0):
+        lines = "1 line" if dropped == 1 else f"{dropped:,} lines"
+        return f"{lines} found no room, since its reader was behind, and are left out"
+    return "it was deleted while it was written" if is_deleted(file.fileno(), name) else ""
+
+
 class _Leaky(io.BufferedIOBase):
     """A pipe into which a line is written as a whole, or dropped if its reader leaves no room."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self.dropped = 0
 
     def fileno(self) -> int:
         return self._descriptor
@@ -152,8 +164,10 @@ class _Leaky(io.BufferedIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        with contextlib.suppress(BlockingIOError):
+        try:
             os.write(self._descriptor, data)
+        except BlockingIOError:
+            self.dropped += 1
         return len(data)
 
     def close(self) -> None:
@@ -266,6 +280,20 @@ def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Cal
 def is_regular(descriptor: int) -> bool:
     """Whether an open file is a regular one."""
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def is_deleted(descriptor: int, name: str) -> bool:
+    """Whether an open file has no name any more, so that what it holds is lost when it is closed.
+
+    name: by which it was opened. One that never had another than the kernel's own (/dev/fd/5 for a temporary
+    file of our parent) is not lost.
+    """
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink:
+        return False
+    with contextlib.suppress(OSError):
+        return not os.path.samestat(os.stat(name), status)
+    return True
 
 
 def lock(descriptor: int, pause: Callable[[float], bool], seconds: float) -> bool:

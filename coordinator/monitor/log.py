@@ -3,7 +3,7 @@
 One line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the file of
 --log-file or --log-directory, else stderr. While the dashboard has the terminal, nothing is written to
 stderr; what is important is among the dashboard's warnings. --verbosity sets how much is written; a log that
-cannot be written any more never ends a scan.
+cannot be written any more never ends a scan, which ends with a status that says so.
 
     0 FATAL  why the scan ended        3 INFO   what is scanned how, and how it ended
     1 ERROR  what went wrong           4 DEBUG  processes, network, workers
@@ -22,9 +22,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from coordinator.files.opening import open_lines
+from coordinator.files.opening import open_lines, why_not_whole
 from lzr import safetext
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.safetext import plain
 
@@ -34,12 +34,14 @@ _LONGEST = 2000  # characters of a line
 
 
 class Log:
-    """verbosity: the highest level that is written. file: where to, None for stderr."""
+    """verbosity: the highest level that is written. file: where to, None for stderr. name: of the file."""
 
-    def __init__(self, verbosity: int = WARN, file: IO[str] | None = None) -> None:
+    def __init__(self, verbosity: int = WARN, file: IO[str] | None = None, name: str = "") -> None:
         self.verbosity = verbosity
         self.file = file
+        self.name = name
         self.screen_taken = False
+        self._trouble = ""
 
     def write(self, level: int, sentence: str, wall: float | None = None) -> None:
         """A line, if the level is wanted. wall: seconds since the epoch, now unless given."""
@@ -53,11 +55,24 @@ class Log:
             return
         try:
             self.file.write(text + "\n")
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", "") or error
+            self._trouble = f"{self._name} cannot be written any more: {why}"
             self.close()
             self.file = None
-            self.write(ERROR, "the log file cannot be written any more; what follows is on stderr")
+            self.write(ERROR, f"{self._trouble}; what follows is on stderr")
             self.write(level, sentence, wall)
+
+    @property
+    def trouble(self) -> str:
+        """Why the file does not hold all that was written to it; empty where it does, or there is none."""
+        if self.file is not None and (why := why_not_whole(self.file, self.name)):
+            return f"{self._name} is not whole: {why}"
+        return self._trouble
+
+    @property
+    def _name(self) -> str:
+        return f"the log {printable(self.name)}" if self.name else "the log file"
 
     def fatal(self, sentence: str) -> None:
         """Into the file only: the caller prints it on stderr, as every mistake is printed."""
@@ -119,11 +134,11 @@ def open_log(
 
     pause, say: see `opening.open_output`. Raises UsageError when it cannot be written.
     """
-    file = _open(options, invoker, pause, say)
+    file, name = _open(options, invoker, pause, say)
     verbosity = TRACE if options.debug else options.verbosity
     if options.quiet and file is None and verbosity == INFO:
         verbosity = ERROR
-    log = Log(verbosity, file)
+    log = Log(verbosity, file, name)
     try:
         yield log
     except UsageError as error:
@@ -141,13 +156,13 @@ def _open(
     invoker: tuple[int, int] | None,
     pause: Callable[[float], bool],
     say: Callable[[str], None],
-) -> IO[str] | None:
+) -> tuple[IO[str] | None, str]:
     path = options.log_file
     if options.log_directory is not None:
         for name in file_names(datetime.now().astimezone()):
             path = str(Path(options.log_directory) / name)
             with contextlib.suppress(FileExistsError):  # a scan that began in the same second has it
-                return open_lines(path, invoker, "the log ", fresh=True, pause=pause, say=say)
+                return open_lines(path, invoker, "the log ", fresh=True, pause=pause, say=say), path
     if path is None or path == "-":
-        return None
-    return open_lines(path, invoker, "the log ", pause=pause, say=say)
+        return None, ""
+    return open_lines(path, invoker, "the log ", pause=pause, say=say), path

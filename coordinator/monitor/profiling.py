@@ -13,10 +13,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from coordinator.files import patient
-from coordinator.files.opening import open_written
+from coordinator.files.opening import is_deleted, open_written
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.profiles import Profiling
+
+
+class ProfileFiles:
+    """The files, open. descriptors: in the order of the options that are set."""
+
+    def __init__(self, names: list[str], descriptors: list[int]) -> None:
+        self._names = names
+        self.descriptors = descriptors
+        self._recording: Profiling | None = None
+
+    def start(self, recording: Profiling) -> None:
+        """Record this process."""
+        self._recording = recording
+        recording.start()
+
+    def finish(self) -> str:
+        """Add this process's own record; why a file is not whole. May be called twice."""
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return ""
+        try:
+            recording.finish()
+        except OSError as error:
+            return f"a profile is not whole: {error.strerror}"
+        for name, descriptor in zip(self._names, self.descriptors, strict=True):
+            if is_deleted(descriptor, name):
+                return f"the profile {printable(name)} was deleted while it was written"
+        return ""
 
 
 @contextmanager
@@ -27,11 +55,11 @@ def open_profiles(
     *,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
-) -> Iterator[list[int]]:
-    """Descriptors of the files, in the order of the options that are set. Raises UsageError.
+) -> Iterator[ProfileFiles]:
+    """The files of the options that are set. Raises UsageError.
 
     invoker: whom a new file is to belong to. pause, say: see `opening.open_output`. At the end, this
-    process's own record is added.
+    process's own record is added, unless it was before.
     """
     names = [name for name in (options.cpuprofile, options.memprofile) if name is not None]
     files: list[int] = []
@@ -43,17 +71,14 @@ def open_profiles(
                     os.ftruncate(files[-1], 0)
             except OSError as error:
                 raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
-        profiling = _recording(options, title, files) if files else None
-        if profiling is not None:
-            profiling.start()
+        profiles = ProfileFiles(names, files)
+        if files:
+            profiles.start(_recording(options, title, files))
         try:
-            yield files
+            yield profiles
         finally:
-            if profiling is not None:
-                try:
-                    profiling.finish()
-                except OSError as error:
-                    say(f"a profile is not whole: {error.strerror}")
+            if trouble := profiles.finish():
+                say(trouble)
     finally:
         for file in files:
             os.close(file)

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from coordinator.files.opening import is_regular
+from coordinator.files.opening import is_deleted, is_regular
 from coordinator.network.raw_sockets import open_tap
 from lzr.errors import UsageError
 
@@ -27,10 +27,15 @@ class Trace:
     """The packet socket of a trace, and the process that writes what it sees."""
 
     def __init__(
-        self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], run_as: tuple[int, int]
+        self,
+        name: str,
+        descriptor: int,
+        links: tuple[int, ...],
+        ports: tuple[int, int],
+        run_as: tuple[int, int],
     ) -> None:
-        """descriptor: of the file, which is emptied: a trace is of one run. links: of the scan, by index.
-        run_as: user and group of the writer.
+        """name, descriptor: of the file, which is emptied: a trace is of one run. links: of the scan, by
+        index. run_as: user and group of the writer.
 
         Raises UsageError.
         """
@@ -58,24 +63,33 @@ class Trace:
             self.close()
             raise UsageError("--trace-pcap: its writer did not start")
         self._say: Callable[[str], None] = lambda _: None
+        self._descriptor, self._name = descriptor, name
+        self._closed = False
         self._thread = threading.Thread(target=self._listen, daemon=True, name="lzr: trace")
 
     def tell(self, say: Callable[[str], None]) -> None:
-        """From now on pass on the writer's messages."""
+        """From now on pass on why not all is in the file."""
         self._say = say
         self._thread.start()
 
     def close(self) -> None:
-        """Wait, for a bounded time, until everything that was seen is written."""
+        """Wait, for a bounded time, until everything that was seen is written. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(_PATIENCE)
+            ended = self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            ended = self._process.wait()
         if getattr(self, "_thread", None) is not None and self._thread.is_alive():
             self._thread.join(_PATIENCE)
+        if ended:
+            self._say(f"--trace-pcap: its writer was ended ({ended}), and what came then is not in it")
+        elif is_deleted(self._descriptor, self._name):
+            self._say("--trace-pcap: the file was deleted while it was written")
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

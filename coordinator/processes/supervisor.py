@@ -117,6 +117,7 @@ class Supervisor:
         self._note = note
         self._tell = tell
         self.refused = 0  # messages that nobody sends who is what he should be
+        self.unrecorded = 0  # processes that have ended without adding their profiles, if there are any
         self._ignored = 0  # reports that have no effect
         self._arrived: deque[Report] = deque()
         self._markers: deque[tuple[str, list[Buffer]]] = deque()
@@ -314,6 +315,8 @@ class Supervisor:
 
     def _forget(self, order: do.Forget, now: float) -> None:
         child = self.pool.forget(order.name)
+        if order.status:
+            self.unrecorded += 1
         if not order.asked:
             pid = 0 if child is None else child.pid
             self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import resource
-import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from coordinator.commandline import troubles
 from coordinator.files import patient
-from coordinator.files.opening import open_written
+from coordinator.files.opening import is_deleted, is_regular, open_written
 from coordinator.monitor import figures
 from lzr import __version__, kernels
 from lzr.errors import UsageError, printable
@@ -84,7 +84,7 @@ class Metadata:
             },
             "ending": {
                 "status": self.status,
-                "how": _how(self.status),
+                "how": _how(self.status, lost=self.snapshot is not None and self.snapshot.results_lost),
                 "failure": self.failure,
                 "unfinished": self.unfinished,
             },
@@ -123,19 +123,37 @@ class Metadata:
                 found[name] = dict(getattr(self.summary, name).most_common())
         return found
 
-    def write(self, ended: float, now: float | None = None) -> None:
-        """ended, now: as for `as_dict`. Raises OSError."""
+    def write(self, ended: float, now: float | None = None) -> str:
+        """Write the file, if one was asked for. ended, now: as for `as_dict`. Returns a sentence on why it is
+        not whole; empty if it is.
+        """
         if self.file is None:
-            return
-        text = json.dumps(self.as_dict(ended, now), indent=2, default=str)
-        if stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
-            self.file.write(text + "\n")
-            self.file.flush()
+            return ""
+        path = self.options.metadata_file or ""
+        name = "the metadata to stdout" if path == "-" else printable(path)
+        try:
+            self._write(self.file, ended, now)
             if self.file is not sys.stdout:
-                self.file.truncate()
+                if is_deleted(self.file.fileno(), path):
+                    return f"{name} was deleted before the metadata was in it"
+                self.file.close()
+        except OSError as error:
+            if self.file is sys.stdout:
+                troubles.unwritten()
+            return f"cannot write {name}: {error.strerror}"
+        return ""
+
+    def _write(self, file: IO[str], ended: float, now: float | None) -> None:
+        """Raises OSError."""
+        text = json.dumps(self.as_dict(ended, now), indent=2, default=str)
+        if is_regular(file.fileno()):
+            file.write(text + "\n")
+            file.flush()
+            if file is not sys.stdout:
+                file.truncate()
             return
-        self.file.flush()
-        patient.write_whole(self.file.fileno(), f"{text}\n".encode())
+        file.flush()
+        patient.write_whole(file.fileno(), f"{text}\n".encode())
 
 
 @contextmanager
@@ -184,10 +202,10 @@ def _moment(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _how(status: int | None) -> str:
+def _how(status: int | None, *, lost: bool) -> str:
     if status is None:
         return "unknown"
-    named = {0: "done", 3: "done, results lost"}
+    named = {0: "done", 3: "done, results lost" if lost else "done, a file beside the results not whole"}
     return named.get(status, "interrupted" if status > 128 else "failed")
 
 

@@ -197,9 +197,23 @@ class Loop:
         if self._abandoned:
             self.accounts.abandon_open(0 if parts.sweeping is None else parts.sweeping.abandon())
         parts.pool.close()
+        self._close_files(supervisor.unrecorded + len(parts.pool.children))
         self._upkeep.finish(time.monotonic())
         tail = self.accounts.summary.lines()
         parts.console.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
+
+    def _close_files(self, unrecorded: int) -> None:
+        """Write the rest of trace and profiles; what is missing in them is said. unrecorded: how many
+        processes have not added their profiles.
+        """
+        ready, console = self._parts.ready, self._parts.console
+        if ready.trace is not None:
+            ready.trace.close()
+        if ready.opened.profiles.descriptors:
+            without = "1 process has" if unrecorded == 1 else f"{unrecorded} processes have"
+            if unrecorded:
+                console.miss("profile", f"a profile is not whole: {without} not added to it")
+            console.miss("profile", ready.opened.profiles.finish())
 
     # --- what people ask for ---------------------------------------------------------------------------
 

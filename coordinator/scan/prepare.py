@@ -8,6 +8,7 @@ import time
 import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from secrets import randbits as random_bits
 
 from coordinator.console.console import About, Console
@@ -87,7 +88,7 @@ class Prepared:
     """Everything that the loop needs; it does not change any more.
 
     sources: chooses our address and port for each target. workers: how many processes to start with.
-    warnings: of the checks that were made. relay: copies results to a terminal.
+    warnings: of the checks that were made. relay: copies results to a terminal. trace: that of --trace-pcap.
     """
 
     opened: Opened
@@ -99,6 +100,7 @@ class Prepared:
     console: Console
     warnings: tuple[Finding, ...]
     relay: Relay
+    trace: Trace | None
 
 
 def begin(opened: Opened, signals: Signals) -> Begun:
@@ -185,14 +187,15 @@ def prepare(
     )
     heard = listened(options, out.ports)
     sockets = _open_sockets(opened, job, out, heard, stack)
+    trace = None
     if opened.trace is not None:
-        trace = Trace(opened.trace, out.departure.links, out.ports, opened.run_as)
-        trace.tell(shown.note)
+        trace = Trace(options.trace_pcap or "", opened.trace, out.departure.links, out.ports, opened.run_as)
+        trace.tell(partial(shown.miss, "trace"))
         stack.callback(trace.close)
     out.departure.started(out.own_v4, out.departure.links)
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
-    opened.pool.set_up(job, sockets, relay.handed, [*locks, *opened.profiles])
+    opened.pool.set_up(job, sockets, relay.handed, [*locks, *opened.profiles.descriptors])
     relay.handed_over()
     if begun.more and opened.text.stream.piped and not options.send_syns:
         opened.pool.priority.lower(opened.text.stream.threads())
@@ -202,7 +205,7 @@ def prepare(
         _follow(Following(guard, options, shown.alert), intake, heard)
     else:
         intake.listen_on(out.ports)
-    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay)
+    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay, trace)
 
 
 def _job(

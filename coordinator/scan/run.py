@@ -18,7 +18,7 @@ from coordinator.input.stream import Stream
 from coordinator.processes import limits
 from coordinator.processes.launch import Launched
 from coordinator.scan import wording
-from coordinator.scan.loop import FAILED, LOST, OK, Loop, ScanEnding
+from coordinator.scan.loop import FAILED, OK, Loop, ScanEnding
 from coordinator.scan.prepare import Prepared, begin, make_console, prepare
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
@@ -65,8 +65,7 @@ def _run(
             record.status, record.failure = wording.nothing_to_do(opened, begun, shown, signals)
             if record.failure:
                 print(safetext.line(f"lzr: {record.failure}"), file=sys.stderr)
-            wording.put_down(record, shown, opened.log)
-            return record.status
+            return wording.put_down(record, shown, opened.log)
         ready = prepare(opened, begun, guard, stack, signals)
         return _scan(ready, signals, stack.enter_context(GuardWatch(guard)))
 
@@ -92,17 +91,15 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
                 status=FAILED,
                 failure=f"the input was not read to its end: {opened.text.trouble}",
             )
-        if ending.status == OK and shown.totals.results_lost:
-            ending = replace(ending, status=LOST)
         record.status, record.failure = ending.status, ending.failure
         if ending.failure:
             print(safetext.line(f"lzr: {ending.failure}"), file=sys.stderr)
         if ending.unfinished:
             wording.say_how_to_go_on(ready.job.options, log)
-        return ending.status
     finally:
         shown.abandon()
-        wording.put_down(record, shown, log)
+        status = wording.put_down(record, shown, log)
+    return status
 
 
 def _tell(ready: Prepared, ending: ScanEnding) -> None:

@@ -61,8 +61,7 @@ class Upkeep:
             parts.accounts.settle_ended()
             outputs = parts.accounts.outputs
             trouble = parts.checkpoint.finish(outputs.descriptors, outputs.state(), self._summary(now))
-            if trouble:
-                parts.console.note(trouble)
+            parts.console.miss("checkpoint", trouble)
         self._count_refused()
         parts.alerts.look(now)
 

@@ -23,7 +23,7 @@ from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
 
-OK, FAILED = 0, 1
+OK, FAILED, LOST = 0, 1, 3
 
 
 def announce(ready: Prepared) -> None:
@@ -61,6 +61,7 @@ def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signa
             failure = failure or _heading(descriptor, ENCODERS[form](fields=names).header())
     accounts = Accounts(begun.ledger, intake, outputs, console.totals)
     accounts.update(0)
+    console.miss("profile", opened.profiles.finish())
     for sentence in intake.refused:
         console.note(sentence)
     tail = accounts.summary.lines()
@@ -93,17 +94,29 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
     print(safetext.lines(f"This scan is not finished. To go on with it{same}:\n{text}"), file=sys.stderr)
 
 
-def put_down(record: Metadata, console: Console, log: Log) -> None:
-    """Write the last lines of the log, and the metadata."""
+def put_down(record: Metadata, console: Console, log: Log) -> int:
+    """Write the last lines of the log, and the metadata. Returns the exit status, which tells if one of them
+    is not whole.
+    """
     wall = time.time()
-    snapshot = record.snapshot = console.snapshot(time.monotonic(), wall)
+    snapshot = console.snapshot(time.monotonic(), wall)
     if record.failure:
         log.fatal(record.failure)
+    record.status = judged(record.status, console)
     log.note(
         f"ended with status {record.status}: {snapshot.read} inputs read, {snapshot.done} done, "
         f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
     )
-    try:
-        record.write(wall, time.clock_gettime(time.CLOCK_BOOTTIME))
-    except OSError as error:
-        log.error(f"cannot write {record.options.metadata_file}: {error.strerror}")
+    console.look_at_log()
+    record.status = judged(record.status, console)
+    record.snapshot = console.snapshot(time.monotonic(), wall)
+    if trouble := record.write(wall, time.clock_gettime(time.CLOCK_BOOTTIME)):
+        console.miss("metadata", trouble)
+        console.look_at_log()
+    status = judged(record.status, console)
+    return FAILED if status is None else status
+
+
+def judged(status: int | None, console: Console) -> int | None:
+    """The exit status of a scan, where it is one of done (0), when it is known what was lost."""
+    return LOST if status == OK and (console.totals.results_lost or console.not_whole) else status

@@ -29,7 +29,7 @@ from coordinator.input.stream import Stream
 from coordinator.input.sweep import Sweep, swept
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
-from coordinator.monitor.profiling import open_profiles
+from coordinator.monitor.profiling import ProfileFiles, open_profiles
 from coordinator.processes import ownuser, privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.launch import Launched
@@ -58,7 +58,7 @@ class Opened:
 
     port_orders: in which order each port's handshakes are tried, None where all ports have the same.
     blocks: orders to block that hold from the beginning, as plain values (`coordinator.scan.blocks`).
-    run_as: user and group of workers and collectors. profiles, trace: descriptors of the files for them.
+    run_as: user and group of workers and collectors. trace: descriptor of the file for it.
     pause: waits so many seconds, returns whether the user wants to end.
     """
 
@@ -75,7 +75,7 @@ class Opened:
     run_as: tuple[int, int]
     directory: str
     pool: Pool
-    profiles: list[int]
+    profiles: ProfileFiles
     trace: int | None
     pause: Callable[[float], bool]
 

@@ -151,7 +151,8 @@ def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -
     found = []
     ending = section(metadata, "ending")
     how = ending.get("how")
-    if ending.get("status") != 0:
+    beside = ending.get("status") == 3 and metadata.get("results_lost") is False  # only a log, a trace ...
+    if ending.get("status") != 0 and not beside:
         found.append(f"it ended as {printable(how)}" if isinstance(how, str) else "it has not ended")
     elif ending.get("unfinished"):
         found.append("it was told to end before it had asked for all")

@@ -40,8 +40,9 @@ STATUSES = (
     ("2", "the command line, the configuration or the host is not as it must be; no packet was sent"),
     (
         "3",
-        "the scan ran to its end, but results were lost or may be wrong: the warnings at the end, and in the "
-        "metadata, name cause and remedy",
+        "the scan ran to its end, but results were lost or may be wrong, or a file that was asked for beside "
+        "them (log, status, metadata, trace, profile, picture, checkpoint) is not whole: the warnings at the "
+        "end, and in the metadata, name cause and remedy",
     ),
     ("130, 143", "ended by SIGINT, SIGTERM; the results so far are complete lines"),
 )

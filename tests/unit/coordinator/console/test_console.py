@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +20,7 @@ import pytest
 from coordinator.console.console import Console
 from coordinator.endpoints import control
 from coordinator.endpoints.prometheus import exposition
-from coordinator.monitor.log import open_log
+from coordinator.monitor.log import WARN, Log, open_log
 from coordinator.monitor.snapshot import Phase
 from lzr.errors import UsageError
 from lzr.options.table import Options
@@ -120,17 +124,73 @@ def test_the_status_file_and_the_frame(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
 
 
-def test_a_full_disk_under_the_status_file_is_a_note(
+def test_a_full_disk_under_the_status_file_is_said_once_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="cannot write /dev/full: No space left on device"):
+        make_console(status_updates_file="/dev/full")
+    path = tmp_path / "status.csv"
+    made = make_console(status_updates_file=str(path), quiet=True)
+    capsys.readouterr()
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, most[1]))
+    try:
+        made.tick(101, 0.0)
+        made.tick(102, 0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        signal.signal(signal.SIGXFSZ, before)
+    assert capsys.readouterr().err.count(" any more: File too large") == 1
+    assert (list(made.not_whole), made.totals.results_lost) == (["status updates"], False)
+    made.abandon()
+
+
+def test_a_status_file_that_is_deleted_and_one_whose_reader_sleeps(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = make_console(status_updates_file=str(tmp_path / "status.csv"), quiet=True)
-    assert made._status_file is not None
-    made._status_file.close()
-    made._status_file = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115
-    made.tick(101, 0.0)
-    made.tick(102, 0.0)
-    assert capsys.readouterr().err.count("No space left on device") == 1
-    made.abandon()
+    (tmp_path / "status.csv").unlink()
+    made.close(101, 0.0)
+    assert " does not hold every status: it was deleted" in capsys.readouterr().err
+    assert list(made.not_whole) == ["status updates"]
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    made = make_console(status_updates_file=str(tmp_path / "fifo"), quiet=True)
+    os.set_blocking(reader, True)
+    os.read(reader, 1)
+    fcntl.fcntl(reader, 1031, 4096)  # F_SETPIPE_SZ: a page, which is soon full
+    for second in range(1, 60):
+        made.tick(100 + second, 0.0)
+    made.close(200, 0.0)
+    said = capsys.readouterr().err
+    assert "lines found no room, since its reader was behind" in said
+    assert list(made.not_whole) == ["status updates"]
+    os.close(reader)
+
+
+def test_a_status_file_of_our_parent_that_never_had_a_name_is_whole() -> None:
+    with tempfile.TemporaryFile() as file:
+        made = make_console(status_updates_file=f"/proc/self/fd/{file.fileno()}", quiet=True)
+        made.close(101, 0.0)
+        assert made.not_whole == {}
+
+
+def test_a_file_that_is_not_whole_after_the_summary_is_said_although_there_is_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "log").open("w", buffering=1) as file:
+        log = Log(WARN, file, str(tmp_path / "log"))
+        made = Console(Options(), 100.0, results_on_stdout=False, log=log)
+        made.open()
+        made.close(101, 0.0)
+        capsys.readouterr()
+        made.miss("metadata", "cannot write meta: why")
+        assert capsys.readouterr().err == "lzr: cannot write meta: why\n"
+        assert "[ERROR] lzr: cannot write meta: why" in (tmp_path / "log").read_text()
+        (tmp_path / "log").unlink()
+        made.look_at_log()
+        assert " is not whole: it was deleted while it was written" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_the_users_mistake() -> None:

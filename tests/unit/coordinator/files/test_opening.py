@@ -36,7 +36,7 @@ def test_metadata_and_profiles_are_of_one_scan(tmp_path: Path) -> None:
     with open_metadata(options, [], 0), taken, open_metadata(options, [], 0):
         pass
     with open_profiles(options, "first", None) as files:
-        os.write(files[0], b"whole\n")
+        os.write(files.descriptors[0], b"whole\n")
         with taken, open_profiles(options, "second", None):
             pass
         assert (tmp_path / "cpu").read_bytes() == b"whole\n"

@@ -108,12 +108,30 @@ def test_sides_that_disagree_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "how"), [(0, "done"), (1, "failed"), (130, "interrupted"), (None, "unknown")]
+    ("status", "how"),
+    [
+        (0, "done"),
+        (1, "failed"),
+        (3, "done, a file beside the results not whole"),
+        (130, "interrupted"),
+        (None, "unknown"),
+    ],
 )
 def test_how_it_ended(status: int | None, how: str) -> None:
     made = Metadata(Options(), [], 0, status=status, failure="x")
     assert made.as_dict(1)["ending"] == {"status": status, "how": how, "failure": "x", "unfinished": False}
     json.dumps(made.as_dict(1))
+
+
+def test_what_keeps_the_file_from_being_written_is_a_sentence(tmp_path: Path) -> None:
+    options = Options(metadata_file=str(tmp_path / "scan.meta"))
+    with open_metadata(options, [], 0) as made:
+        (tmp_path / "scan.meta").unlink()
+        assert " was deleted before the metadata was in it" in made.write(1)
+    with open_metadata(Options(metadata_file="/dev/full"), [], 0) as made:
+        assert made.write(1) == "cannot write /dev/full: No space left on device"
+    with open_metadata(options, [], 0) as made:
+        assert made.write(1) == ""
 
 
 def test_an_older_file_is_kept_until_the_end_and_then_replaced(tmp_path: Path) -> None:
