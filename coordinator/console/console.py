@@ -31,7 +31,7 @@ from coordinator.monitor.log import ERROR, Log
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Phase, Snapshot, Totals
 from lzr import safetext
-from lzr.errors import UsageError, printable
+from lzr.errors import UsageError
 from lzr.options.handshakes import shown
 
 if TYPE_CHECKING:
@@ -377,10 +377,10 @@ class Console:
                 else:
                     patient.write_whole(descriptor, text.encode())
         except Interrupted:
-            self.miss("picture", f"cannot write {printable(path)}: nobody reads that FIFO")
+            self.miss("picture", f"cannot write {safetext.line(path)}: nobody reads that FIFO")
         except (OSError, ValueError, UsageError) as error:
             why = getattr(error, "strerror", "") or error
-            self.miss("picture", f"cannot write {printable(path)}: {why}")
+            self.miss("picture", f"cannot write {safetext.line(path)}: {why}")
 
 
 def _print(line: str) -> None:

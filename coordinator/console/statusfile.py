@@ -11,6 +11,7 @@ from typing import IO
 from coordinator.files.opening import open_lines, why_not_whole
 from coordinator.monitor import status
 from coordinator.monitor.snapshot import Snapshot
+from lzr import safetext
 from lzr.errors import UsageError, printable
 
 
@@ -48,13 +49,15 @@ class StatusFile:
         try:
             self._file.write(status.csv_row(snapshot) + "\n")
         except OSError as error:
-            self._miss("status updates", f"cannot write {printable(self._path)} any more: {error.strerror}")
+            self._miss(
+                "status updates", f"cannot write {safetext.line(self._path)} any more: {error.strerror}"
+            )
             self._close()
 
     def close(self) -> None:
         """Say if it does not hold all, and close it. May be called twice."""
         if self._file is not None and (why := why_not_whole(self._file, self._path)):
-            self._miss("status updates", f"{printable(self._path)} does not hold every status: {why}")
+            self._miss("status updates", f"{safetext.line(self._path)} does not hold every status: {why}")
         self._close()
 
     def _close(self) -> None:

@@ -24,7 +24,7 @@ from typing import IO
 
 from coordinator.files.opening import open_lines, why_not_whole
 from lzr import safetext
-from lzr.errors import UsageError, printable
+from lzr.errors import UsageError
 from lzr.options.table import Options
 from lzr.safetext import plain
 
@@ -72,7 +72,7 @@ class Log:
 
     @property
     def _name(self) -> str:
-        return f"the log {printable(self.name)}" if self.name else "the log file"
+        return f"the log {safetext.line(self.name)}" if self.name else "the log file"
 
     def fatal(self, sentence: str) -> None:
         """Into the file only: the caller prints it on stderr, as every mistake is printed."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from coordinator.files import patient
 from coordinator.files.opening import is_deleted, open_written
+from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.profiles import Profiling
@@ -43,7 +44,7 @@ class ProfileFiles:
             return f"a profile is not whole: {error.strerror}"
         for name, descriptor in zip(self._names, self.descriptors, strict=True):
             if is_deleted(descriptor, name):
-                return f"the profile {printable(name)} was deleted while it was written"
+                return f"the profile {safetext.line(name)} was deleted while it was written"
         return ""
 
 

@@ -23,7 +23,7 @@ from coordinator.commandline import troubles
 from coordinator.files import patient
 from coordinator.files.opening import is_deleted, is_regular, open_written
 from coordinator.monitor import figures
-from lzr import __version__, kernels
+from lzr import __version__, kernels, safetext
 from lzr.errors import UsageError, printable
 from lzr.options.kinds.networks import show_port_list
 from lzr.options.table import Options
@@ -130,7 +130,7 @@ class Metadata:
         if self.file is None:
             return ""
         path = self.options.metadata_file or ""
-        name = "the metadata to stdout" if path == "-" else printable(path)
+        name = "the metadata to stdout" if path == "-" else safetext.line(path)
         try:
             self._write(self.file, ended, now)
             if self.file is not sys.stdout:

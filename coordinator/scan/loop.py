@@ -210,10 +210,10 @@ class Loop:
         if ready.trace is not None:
             ready.trace.close()
         if ready.opened.profiles.descriptors:
-            without = "1 process has" if unrecorded == 1 else f"{unrecorded} processes have"
-            if unrecorded:
-                console.miss("profile", f"a profile is not whole: {without} not added to it")
             console.miss("profile", ready.opened.profiles.finish())
+            if unrecorded:
+                without = "1 process has" if unrecorded == 1 else f"{unrecorded} processes have"
+                console.miss("profile", f"a profile is not whole: {without} not added to it")
 
     # --- what people ask for ---------------------------------------------------------------------------
 
