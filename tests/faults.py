@@ -90,7 +90,7 @@ class Victim:
         forkserver = next((pid for pid in children(self.pid) if "fork server" in title(pid)), 0)
         return [pid for pid in children(forkserver) if role in title(pid)] if forkserver else []
 
-    def worker(self, role: str = "flow worker", seconds: float = 20) -> int:
+    def worker(self, role: str = "flow worker", seconds: float = 60) -> int:
         def look() -> int:
             if self.process.poll() is not None:
                 raise LabError(f"lzr has ended: {self.said()[-2000:]}")
@@ -114,7 +114,7 @@ class Victim:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 120) -> int:
         return self.process.wait(seconds)
 
 

@@ -28,7 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(*words: str, namespace: str | None = None) -> None:
-    subprocess.run(["ip", *(["-n", namespace] if namespace else []), *words], check=True, timeout=20)
+    subprocess.run(["ip", *(["-n", namespace] if namespace else []), *words], check=True, timeout=120)
 
 
 @contextlib.contextmanager
@@ -95,13 +95,13 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         for namespace in (self.box, self.peer):
-            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True, timeout=20)
+            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True, timeout=120)
 
     def answered(self, *targets: tuple[str, int]) -> set[tuple[str, int]]:
         """Send a SYN-ACK to each (address of the box, port); return those that the box reset."""
         with inside(self.peer), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
             tap.bind(("wire1", 3))
-            tap.settimeout(10)
+            tap.settimeout(60)
             for address, port in [*targets, (BOX_TOO, OUTSIDE)]:
                 tap.send(syn_ack(address, port))
             seen = set()
@@ -117,7 +117,7 @@ class Wire:
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a program in the box, to its end."""
         with inside(self.box):
-            return subprocess.run(argv, text=True, capture_output=True, timeout=60, check=False, cwd=ROOT)
+            return subprocess.run(argv, text=True, capture_output=True, timeout=120, check=False, cwd=ROOT)
 
 
 def syn_ack(address: str, port: int) -> bytes:

@@ -119,7 +119,7 @@ class Boxes:
             )
 
     def lzr(
-        self, *words: str | Path, check: bool = True, timeout: float = 60
+        self, *words: str | Path, check: bool = True, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """`lzr` in the controller's namespace."""
         return self.controller.run(LZR, *words, check=check, timeout=timeout)
@@ -176,7 +176,7 @@ class Boxes:
         found: Mapping[str, Any] = next((box for box in self.status()["boxes"] if box["name"] == name), {})
         return found
 
-    def until(self, fact: Any, what: str, seconds: float = 60) -> Any:
+    def until(self, fact: Any, what: str, seconds: float = 120) -> Any:
         try:
             return wait_for(fact, what, seconds, 0.05)
         except LabError as error:

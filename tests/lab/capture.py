@@ -120,7 +120,7 @@ class Capture:
     def stop(self) -> list[Seen]:
         if self._seen is None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(20)
+            self._process.wait(120)
             self._seen = read(self._path)
         return self._seen
 

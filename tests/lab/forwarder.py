@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 ETH_P_ALL = 3
 _SOL_PACKET = 263
 _IGNORE_OUTGOING = 23
+_SO_RCVBUFFORCE = 33
 _HELD_SECONDS = 0.02
 
 
@@ -65,7 +66,7 @@ class Direction:
 def open_wire(interface: str) -> socket.socket:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    wire.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 24)
     wire.bind((interface, ETH_P_ALL))
     wire.setblocking(False)
     return wire
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--reorder", type=float, default=0, help="percent")
     parser.add_argument("--duplicate", type=float, default=0, help="percent")
     parser.add_argument("--lose", type=float, default=0, help="percent")
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
 

@@ -283,7 +283,7 @@ def main() -> None:
     interface, seconds = sys.argv[1], float(sys.argv[2])
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     wire.setsockopt(263, 23, 1)  # PACKET_IGNORE_OUTGOING
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    wire.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
     wire.bind((interface, 3))
     wire.setblocking(False)
     rng = random.Random(7)

@@ -35,7 +35,7 @@ class LabError(Exception):
 
 
 def run(
-    *argv: str | Path, timeout: float = 60, check: bool = True, **more: Any
+    *argv: str | Path, timeout: float = 120, check: bool = True, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """A command to its end; its output is text; a failure raises with what it printed."""
     words = [str(word) for word in argv]
@@ -184,7 +184,7 @@ class Namespace:
 
         thread = threading.Thread(target=inside, daemon=True)
         thread.start()
-        thread.join(60)
+        thread.join(120)
         if trouble:
             raise trouble[0]
         if not box:
@@ -334,7 +334,7 @@ def lab() -> Iterator[Lab]:
         made.close()
 
 
-def wait_for(fact: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.02) -> T:
+def wait_for(fact: Callable[[], T], what: str, seconds: float = 120, pause: float = 0.02) -> T:
     """Polls `fact` until it is truthy; raises LabError, naming `what`, when it never is."""
     deadline = time.monotonic() + seconds
     while True:

@@ -152,7 +152,7 @@ class Responder:
 
     def stop(self) -> dict[str, int]:
         self.process.send_signal(signal.SIGTERM)
-        out, trouble = self.process.communicate(timeout=20)
+        out, trouble = self.process.communicate(timeout=120)
         if self.process.returncode:
             raise LabError(f"responder: {trouble}")
         counters: dict[str, int] = json.loads(out)

@@ -69,7 +69,7 @@ def scan(
     namespace: Namespace,
     *options: str | Path,
     lines: Iterable[str] | str = (),
-    timeout: float = 120,
+    timeout: float = 240,
     name: str = "scan",
     dashboard: bool = False,
 ) -> Scan:
@@ -142,7 +142,7 @@ def zmap_scan(
     namespace: Namespace,
     zmaps: Sequence[Sequence[str]],
     *options: str | Path,
-    timeout: float = 120,
+    timeout: float = 240,
     name: str = "zmapscan",
 ) -> Scan:
     """`{ zmap … && zmap …; } | lzr OPTIONS -f FILE`: a real pipe between real processes."""

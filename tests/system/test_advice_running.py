@@ -27,7 +27,7 @@ def lzr(
         stderr=subprocess.PIPE,
         **more,
     )
-    out, err = process.communicate(data, timeout=60)
+    out, err = process.communicate(data, timeout=120)
     return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
 
 
@@ -132,10 +132,10 @@ def test_while_nothing_of_use_comes_it_is_said(arena: Range) -> None:
         assert process.stdin is not None
         process.stdin.write(b"10.0.0.1\n")
         process.stdin.flush()
-        wait_for(lambda: ZMAP in log.read_text(), "the sentence", 30)
+        wait_for(lambda: ZMAP in log.read_text(), "the sentence", 60)
         assert process.poll() is None
         process.stdin.close()
-        assert process.wait(30) == 2
+        assert process.wait(120) == 2
 
 
 @pytest.mark.root

@@ -20,7 +20,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, Scan, parse
 from tests.system.test_e2e_responder import QUICK, address, assert_polite, assert_right
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 AHEAD = -15  # nice: what else runs here must not take the cores whose use is judged
 FREE = 100_000  # connections a second: no limit here
@@ -89,7 +89,7 @@ class Automatic:
         return [process["pid"] for process in processes if process["pid"]]
 
     def status(self) -> dict[str, Any]:
-        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, "status", "--json", timeout=40)
+        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, "status", "--json", timeout=120)
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
@@ -112,7 +112,7 @@ class Automatic:
     def end(self) -> Scan:
         self.feed.ended.set()
         self.feed.join(30)
-        self.process.wait(60)
+        self.process.wait(120)
         records, torn = parse(self.target.read_text())
         return Scan(self.process.returncode, records, self.said.read_text(), torn=torn)
 
@@ -142,7 +142,7 @@ def test_a_channel_grows_and_shrinks_with_its_work(
         scan.feed.ended.set()
         if scan.process.poll() is None:
             scan.process.terminate()
-            scan.process.wait(30)
+            scan.process.wait(120)
     counters = responder.stop()
     assert scan.feed.count < MANY
     assert_right(found, scan.feed.count, options[1].split(","), classes)

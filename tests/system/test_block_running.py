@@ -17,7 +17,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 4096
 WORDS = ("-handshakes", "http", "-rt", "0.5", "-t", "2", "-c", "3", "-r", "150", "-w", "2", "--no-dashboard")
@@ -40,7 +40,7 @@ def packets(arena: Range) -> int:
 
 
 def ctl(arena: Range, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    return arena.scanner.run(LZR, "ctl", *words, check=False, timeout=60)
+    return arena.scanner.run(LZR, "ctl", *words, check=False, timeout=120)
 
 
 def in_blocked(record: Record) -> bool:
@@ -101,7 +101,7 @@ def test_a_resumed_scan_keeps_it(arena: Range) -> None:
     wait_for(lambda: lines_in(target) > 100, "the first records", 60)
     assert ctl(arena, "--socket", socket, "block", BLOCKED).returncode == 0
     victim.process.kill()  # at once: whoever was told that it is so may rely on it
-    victim.wait(60)
+    victim.wait(120)
     before = packets(arena)
     done = lzr(arena, "--resume", str(state), "-r", "2500")
     assert done.returncode == 0, done.stderr

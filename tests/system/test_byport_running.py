@@ -17,9 +17,9 @@ from tests.lab.scan import LZR, parse, scan
 from tests.lab.zmaplines import lines
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-QUICK = ("-rt", "0.3", "-rn", "0", "-t", "2", "-c", "1")
+QUICK = ("-rt", "1.5", "-rn", "0", "-t", "4", "-c", "4")
 ORDERS = """
 default = ["http", "wait"]
 [ports]
@@ -133,7 +133,7 @@ def test_a_resumed_scan_has_the_same_orders(arena: Range, orders: Path) -> None:
     directory = arena.lab.directory
     state, out = directory / "state", directory / "out"
     arena.respond(first=FIRST, count=256, classes="s")
-    words = ("-p", "2000", "10.64.0.0/24", *QUICK, "-r", "100", "--output-fields", "*", "-f", str(out))
+    words = ("-p", "2000", "10.64.0.0/24", *QUICK, "-r", "20", "--output-fields", "*", "-f", str(out))
     process = subprocess.Popen(
         arena.scanner.command(
             LZR, *words, "--no-dashboard", "--handshakes-by-port", "order.toml", "--checkpoint", state
@@ -142,7 +142,7 @@ def test_a_resumed_scan_has_the_same_orders(arena: Range, orders: Path) -> None:
     )  # fmt: skip
     wait_for(lambda: out.exists() and out.stat().st_size > 4_000, "the first records", 60)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 128 + signal.SIGINT
+    assert process.wait(120) == 128 + signal.SIGINT
     orders.write_text(ORDERS.replace("redis", "ftp"))
     done = lzr(arena, "--resume", str(state))
     assert (done.returncode, "--handshakes-by-port has changed" in done.stderr) == (2, True), done.stderr

@@ -27,7 +27,7 @@ def test_another_user_is_refused(tmp_path: Path) -> None:
         os.chmod(path, 0o666)  # even then
         script = (
             "import os, socket; os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
-            f"s.settimeout(10); s.connect({str(path)!r}); s.sendall(b'pause\\n');"
+            f"s.settimeout(60); s.connect({str(path)!r}); s.sendall(b'pause\\n');"
             "import sys; sys.exit(0 if s.recv(10) == b'' else 3)"
         )
         # Connected before it is refused: the server looks when it is told that somebody is there.

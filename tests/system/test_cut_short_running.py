@@ -64,7 +64,7 @@ def test_exactly_as_many_in_the_feed_too(arena: Range) -> None:
     respond(arena, 4000, "h")
     target = arena.lab.directory / "out"
     words = (LZR, "-sendSYNs", *QUICK, "-N", "25", "-feedZGrab", "-f", target)
-    done = arena.scanner.run(*words, input="".join(services(4000)), timeout=60)
+    done = arena.scanner.run(*words, input="".join(services(4000)), timeout=120)
     assert len(read(target)) == 25
     assert done.stdout.splitlines() == [
         f"{r['saddr']},,{r['fingerprint']},{r['sport']}" for r in read(target)
@@ -82,7 +82,7 @@ def test_as_many_results_although_collectors_die(arena: Range) -> None:
     for more in (1000, 5000):
         wait_for(lambda more=more: lines_in(target) > more, "records")
         assert victim.kill("collector")
-    assert victim.wait(60) == 0, victim.said()
+    assert victim.wait(120) == 0, victim.said()
     found = read(target)
     assert len(found) == len({record["saddr"] for record in found}) == wanted
     assert "(agree)" in ledger(victim.said())
@@ -96,15 +96,15 @@ def test_as_many_results_over_several_runs(arena: Range) -> None:
     target, source, kept = (arena.lab.directory / name for name in ("out", "targets", "kept"))
     source.write_text("".join(services(count)))
     words = ("-sendSYNs", *QUICK, "-rate", "1000", "-I", source, "-f", target)
-    assert Victim(arena.scanner, *words, "-N", "100", stdin=subprocess.DEVNULL).wait(60) == 0
+    assert Victim(arena.scanner, *words, "-N", "100", stdin=subprocess.DEVNULL).wait(120) == 0
     words = (*words, "-N", str(wanted), "--checkpoint", kept)
     victim = Victim(arena.scanner, *words, stdin=subprocess.DEVNULL, name="first")
     wait_for(lambda: lines_in(target) > 2000, "records")
     victim.signal(signal.SIGINT)
-    assert victim.wait(30) == 130
+    assert victim.wait(120) == 130
     for _ in range(2):  # once to the end, and once more, when nothing is to be done
         again = Victim(arena.scanner, "--resume", kept, stdin=subprocess.DEVNULL, name="again")
-        assert again.wait(60) == 0, again.said()
+        assert again.wait(120) == 0, again.said()
         assert lines_in(target) == 100 + wanted
 
 
@@ -123,7 +123,7 @@ def test_the_reader_goes_away(arena: Range, words: tuple[str, ...], tmp_path: Pa
     assert process.stdout is not None
     assert all(process.stdout.readline() for _ in range(5))
     process.stdout.close()
-    assert process.wait(30) == 141
+    assert process.wait(120) == 141
     said = (tmp_path / "log").read_text()
     assert "the reader of the output has gone" in said
     assert "interrupted (agree)" in ledger(said)
@@ -155,7 +155,7 @@ def test_interrupted_is_not_done(arena: Range, tmp_path: Path, input_is: str) ->
     wait_for(lambda: lines_in(tmp_path / "out") > 900, "records")
     victim.signal(signal.SIGINT)
     wait_for(lambda: "SIGINT: no more is begun, what is in flight is finished" in victim.said(), "an answer")
-    assert victim.wait(30) == 130
+    assert victim.wait(120) == 130
     if input_is == "file":
         stdin.close()
     os.close(reader)

@@ -11,9 +11,9 @@ from tests.lab.responder import PORT, SCANNER, Range, letter_of
 from tests.lab.scan import LZR, parse
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "2", "-c", "1", "-w", "flow=1,collect=1")
+QUICK = ("-handshakes", "http", "-rt", "1", "-t", "4", "-c", "4", "-w", "flow=1,collect=1")
 BEFORE, AFTER = "hshshshn", "hnsanshs"
 """What each host does, by its address: HTTP, SSH, silence after the SYN-ACK (a), nothing at all (n)."""
 

@@ -263,7 +263,7 @@ def test_another_scan_is_named(home: Namespace, lab: Lab, tmp_path: Path) -> Non
     name = f"pid {other.pid}"
     wait_for(lambda: name in findings(home)[1]["scans"]["sentence"], "the other scan is found", 60)
     other.stdin.close()
-    other.wait(60)
+    other.wait(120)
     assert name not in findings(home)[1]["scans"]["sentence"]
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.lab.zmaplines import lines
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "2")
+QUICK = ("-rt", "1", "-t", "3")
 
 
 def address(index: int) -> str:
@@ -62,7 +63,7 @@ def test_a_list_at_the_pace_of_its_writer(arena: Range) -> None:
     listed.write_text("".join(services(64)))
     slowly = (
         "{ while read -r line; do echo $line; "
-        f"[ -e {gate} ] || sleep 0.05; done; read -r _ <{gate}.fifo; }} <{listed}"
+        f"[ -e {gate} ] || sleep 0.5; done; read -r _ <{gate}.fifo; }} <{listed}"
     )
     words = ("-handshakes", "http", "-sendSYNs", "-sourceIP", SCANNER, "-gatewayMac", arena.gateway_mac)
     lzr = shlex.join([str(LZR), *words, *QUICK, "-f", str(found)])
@@ -75,7 +76,7 @@ def test_a_list_at_the_pace_of_its_writer(arena: Range) -> None:
     wait_for(lambda: found.read_text().count("\n") == 64, "all records, while the input is still open")
     assert process.poll() is None
     Path(f"{gate}.fifo").write_text("end\n")
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     records, torn = parse(found.read_text())
     assert_true(Scan(process.returncode, records, said, torn=torn), 64)
 
@@ -86,7 +87,7 @@ def test_the_file_of_the_reference(arena: Range) -> None:
     place = arena.lab.directory / "place"
     place.mkdir()
     text = "".join(lines(8, classes="hs"))
-    done = arena.scanner.run(LZR, *QUICK, input=text, cwd=place, timeout=60)
+    done = arena.scanner.run(LZR, *QUICK, input=text, cwd=place, timeout=120)
     (path,) = place.iterdir()
     assert path.name.startswith("default_20")
     assert path.name.endswith(".json")
@@ -119,7 +120,7 @@ def test_targets_are_begun_at_the_rate(
 def test_the_feed_is_flushed_and_alone_on_stdout(arena: Range) -> None:
     arena.respond(first=FIRST, count=8, port=PORT, source=SCANNER, more=["--premade"], classes="hq")
     results = arena.lab.directory / "results.json"
-    words = (LZR, "-feedZGrab", "-rt", "0.3", "-t", "2", "-v", "5", "-f", results)
+    words = (LZR, "-feedZGrab", *QUICK, "-v", "5", "-f", results)
     process = arena.scanner.popen(
         *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -133,7 +134,7 @@ def test_the_feed_is_flushed_and_alone_on_stdout(arena: Range) -> None:
         told.append(process.stdout.readline())
     process.stdin.close()
     rest, said = process.stdout.read(), process.stderr.read()
-    assert process.wait(30) == 0, said
+    assert process.wait(120) == 0, said
     assert rest == ""
     assert "TotalResponses" in said
     assert told == [
@@ -146,7 +147,7 @@ def test_the_feed_of_what_is_known(arena: Range) -> None:
     arena.respond(first=FIRST, count=64, port=PORT, source=SCANNER)
     words = ("-sendSYNs", "-feedZGrab", "--zgrab-only-known", *QUICK)
     results = arena.lab.directory / "results.json"
-    done = arena.scanner.run(LZR, *words, "-f", results, input="".join(services(64)), timeout=60)
+    done = arena.scanner.run(LZR, *words, "-f", results, input="".join(services(64)), timeout=120)
     labels = Counter(line.split(",")[2] for line in done.stdout.splitlines())
     assert labels == {"http": 16, "ssh": 8}
     assert results.read_text().count("\n") == 64
@@ -157,7 +158,7 @@ def test_the_feed_of_what_is_known(arena: Range) -> None:
 
 def output(arena: Range, *words: str, count: int = 64) -> str:
     text = "".join(services(count))
-    done = arena.scanner.run(LZR, "-sendSYNs", "-f", "-", *QUICK, *words, input=text, timeout=60)
+    done = arena.scanner.run(LZR, "-sendSYNs", "-f", "-", *QUICK, *words, input=text, timeout=120)
     return done.stdout
 
 
@@ -199,10 +200,7 @@ def test_metadata_status_and_log(arena: Range) -> None:
         "-sendSYNs",
         "--notes",
         "first of its kind",
-        "-rt",
-        "0.5",
-        "-t",
-        "1",
+        *QUICK,
         *words,
         lines=text,
     )
@@ -246,7 +244,7 @@ def test_metadata_of_a_scan_that_was_interrupted(arena: Range) -> None:
     process.stdin.flush()
     wait_for(lambda: results.exists() and results.read_text().count("\n") >= 8, "those that answer")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGINT, said
     told = json.loads(metadata.read_text())
     assert told["ending"] == {"status": 130, "how": "interrupted", "failure": "", "unfinished": False}
@@ -259,7 +257,7 @@ def test_quiet_and_log_directory(arena: Range) -> None:
     arena.respond(first=FIRST, count=16, port=PORT, source=SCANNER)
     place = arena.lab.directory / "logs"
     place.mkdir()
-    found = scan(arena.scanner, "-sendSYNs", "-q", "-L", place, "-rt", "1", "-t", "1.2", lines=services(16))
+    found = scan(arena.scanner, "-sendSYNs", "-q", "-L", place, *QUICK, lines=services(16))
     assert_true(found, 16)
     assert "in flight" not in found.stderr
     (log,) = place.iterdir()
@@ -274,6 +272,7 @@ def test_every_step_of_every_flow(arena: Range) -> None:
     steps = [line.split(" ", 4) for line in found.stderr.splitlines() if f":{PORT} from {SCANNER}:" in line]
     for index in range(8):
         mine = [step[3] for step in steps if step[0] == f"{address(index)}:{PORT}"]
+        mine = [step for step, _ in groupby(mine)]  # a SYN may have been sent again
         assert mine[:3] == ["++", "->", "<-"], mine
         assert mine[-1] == "=="
 
@@ -282,7 +281,7 @@ def test_a_configuration_file(arena: Range) -> None:
     arena.respond(first=FIRST, count=64, port=PORT, source=SCANNER)
     config = arena.lab.directory / "lzr.toml"
     config.write_text(
-        'send-syns = true\nhandshakes = ["wait", "http"]\nretransmit-wait = 0.3\ntimeout = 0.5\n'
+        'send-syns = true\nhandshakes = ["wait", "http"]\nretransmit-wait = 1\ntimeout = 3\n'
         'quiet = true\nnotes = "from a file"\noutput-fields = ["saddr", "fingerprint", "handshake"]\n'
     )
     metadata = arena.lab.directory / "meta.json"
@@ -309,7 +308,7 @@ def test_a_configuration_file(arena: Range) -> None:
     ],
 )
 def test_texts(flag: str, words: tuple[str, ...]) -> None:
-    done = subprocess.run([LZR, flag], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([LZR, flag], capture_output=True, text=True, timeout=120, check=True)
     assert done.stderr == ""
     assert not [word for word in words if word.lower() not in done.stdout.lower()]
 
@@ -328,8 +327,8 @@ def test_a_seed_makes_it_the_same_again(arena: Range) -> None:
         assert found.returncode == 0, found.stderr
         runs.append([segment for segment in ours(seen.stop()) if "R" not in segment.letters])
 
-    def of(run: list[Seen], what: Callable[[Seen], Any]) -> list[Any]:
-        return sorted(map(what, run))
+    def of(run: list[Seen], what: Callable[[Seen], Any]) -> set[Any]:
+        return set(map(what, run))  # a host that was held up is sent the same once more
 
     def syn(segment: Seen) -> tuple[Any, ...]:
         return segment.letters == "S", segment.target, segment.dport, segment.sport, segment.seq
@@ -341,7 +340,9 @@ def test_a_seed_makes_it_the_same_again(arena: Range) -> None:
     assert len([s for s in first if s.letters == "S"]) > 64
     assert of(first, syn) == of(second, syn) != of(other, syn)
     assert of(first, data) == of(second, data) != of(other, data)
-    order = [[s.target for s in run if s.letters == "S" and s.dport == PORT][:64] for run in runs]
+    order = [
+        list(dict.fromkeys(s.target for s in run if s.letters == "S" and s.dport == PORT)) for run in runs
+    ]
     assert order[0] == order[1] == [address(index) for index in range(64)]
 
 
@@ -391,18 +392,18 @@ def test_a_follow_up_may_be_delayed(arena: Range) -> None:
     arena.respond(first=FIRST, count=16, port=PORT, source=SCANNER, classes="hr")
     words = ("-sendSYNs", "-handshakes", "http,tls", *QUICK)
     gaps = []
-    for delay in ("0", "1.2"):
+    for delay in ("0", "6"):
         with capture(arena.far) as seen:
             found = scan(arena.scanner, *words, "--probe-delay", delay, lines=services(16))
         assert found.returncode == 0, found.stderr
-        times: dict[str, list[float]] = {}
+        times: dict[str, dict[int, float]] = {}
         for segment in ours(seen.stop()):
-            if segment.letters == "S":
-                times.setdefault(segment.target, []).append(segment.time)
-        gaps.append([sorted(at)[-1] - sorted(at)[0] for at in times.values() if len(at) > 1])
+            if segment.letters == "S":  # the first of each connection
+                times.setdefault(segment.target, {}).setdefault(segment.sport, segment.time)
+        gaps.append([max(at.values()) - min(at.values()) for at in times.values() if len(at) > 1])
         assert len(gaps[-1]) == 8  # those that answered with RST
         assert found.labels() == {"http": 8, "unknown": 8}
-    assert min(gaps[1]) >= 1.2 > max(gaps[0])
+    assert min(gaps[1]) >= 6 > max(gaps[0])
 
 
 # --- identify, on what a scan has written ------------------------------------------------------------------
@@ -416,7 +417,7 @@ def test_identify_says_what_the_scan_said(arena: Range) -> None:
     assert found.returncode == 0, found.stderr
     done = subprocess.run(
         [LZR, "identify", "--format", "jsonl", "--handshakes", "http", "--json", target],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["label"] for one in told] == [record["fingerprint"] for record in found.records]
@@ -428,7 +429,7 @@ def test_identify_says_what_the_scan_said(arena: Range) -> None:
         [LZR, "identify", "--handshakes", "http", "--json", path],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     captured = {one["saddr"]: one["label"] for one in map(json.loads, done.stdout.splitlines())}

@@ -38,7 +38,9 @@ from tests.lab.zmaplines import isn_of, lines, premade_ack
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "2")
+QUICK = ("-rt", "1", "-t", "3")
+ONCE = ("-rt", "5", "-t", "3")
+"""Where packets are counted: nothing is sent again because a host, or a worker, was held up for a while."""
 
 
 def hosts(count: int, first: str = FIRST) -> list[str]:
@@ -83,7 +85,7 @@ def test_a_firewall_takes_few_packets(arena: Range, haf: int, handshakes: str, f
     words = ("-haf", str(haf), "-handshakes", handshakes, *(["-sendSYNs"] if form == "list" else []))
     text = list(lines(64, classes=classes)) if form == "zmap" else listed(hosts(64))
     with capture(arena.far) as seen:
-        found = scan(arena.scanner, *words, *QUICK, lines=text)
+        found = scan(arena.scanner, *words, *ONCE, lines=text)
     assert found.returncode == 0, found.stderr
     assert len(found.records) == 64
     sent = by_target(seen.stop())
@@ -105,9 +107,9 @@ def test_a_firewall_takes_few_packets(arena: Range, haf: int, handshakes: str, f
 def test_nothing_waits_for_the_probes(arena: Range) -> None:
     """The follow-up leaves with the probes, not after their time; who answers is done at once."""
     arena.respond(first=FIRST, count=16, port=PORT, source=SCANNER, classes="hr")
-    words = ("-haf", "5", "-handshakes", "http,tls", "-sendSYNs", "-rt", "20", "-t", "20")
+    words = ("-haf", "5", "-handshakes", "http,tls", "-sendSYNs", "-rt", "100", "-t", "100")
     with capture(arena.far) as seen:
-        found = scan(arena.scanner, *words, lines=listed(hosts(16)), timeout=45)
+        found = scan(arena.scanner, *words, lines=listed(hosts(16)), timeout=90)
     assert found.returncode == 0, found.stderr
     for host, segments in by_target(seen.stop()).items():
         syns = [segment for segment in segments if segment.letters == "S" and segment.dport == PORT]
@@ -115,7 +117,7 @@ def test_nothing_waits_for_the_probes(arena: Range) -> None:
         assert len(syns) == (1 if letter_of(host, "hr") == "h" else 2)
         assert len(probes) == (0 if letter_of(host, "hr") == "h" else 5)
         if probes:
-            assert abs(syns[1].time - probes[0].time) < 2
+            assert abs(syns[1].time - probes[0].time) < 20
 
 
 HTTP = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -134,7 +136,7 @@ def serve(namespace: Namespace, address: str, port: int, reply: bytes, *, waits:
 
     def talk(connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             if waits:
                 connection.recv(4096)
             connection.sendall(reply)
@@ -174,7 +176,7 @@ def street(lab: Lab) -> tuple[Namespace, Namespace]:
 @pytest.mark.parametrize("handshakes", ["http", "http,tls", "wait,http"])
 def test_real_servers_and_a_real_firewall(street: tuple[Namespace, Namespace], handshakes: str) -> None:
     scanner, far = street
-    words = ("-haf", "5", "-sendSYNs", "-handshakes", handshakes, "-rt", "0.5", "-t", "1")
+    words = ("-haf", "5", "-sendSYNs", "-handshakes", handshakes, *ONCE)
     with capture(far) as seen:
         found = scan(scanner, *words, lines=listed([SERVER, MIXED, FIREWALL]))
     assert found.returncode == 0, found.stderr
@@ -275,7 +277,7 @@ def test_the_dry_run_of_real_zmap(arena: Range) -> None:
     zmap = [*zmap_words(arena.scanner, SCANNER, arena.gateway_mac, PORT, 10_000, [f"{FIRST}/24"]), "--dryrun"]
     target = arena.lab.directory / "dry.json"
     writer = arena.scanner.popen(*zmap, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    done = arena.scanner.run(LZR, "-dryrun", *QUICK, "-f", target, stdin=writer.stdout, timeout=60)
+    done = arena.scanner.run(LZR, "-dryrun", *QUICK, "-f", target, stdin=writer.stdout, timeout=120)
     counters = responder.stop()
     assert counters["wrong_address"] == counters["wrong_port"] == 0
     assert counters["addresses"] == 256
@@ -300,7 +302,7 @@ def test_dry_runs_of_zmap_4(arena: Range) -> None:
     for word, data in (("-dryrun", text.encode()), ("-dryrun=fast", fast)):
         target, source = arena.lab.directory / f"out{word}.json", arena.lab.directory / "in"
         source.write_bytes(data)
-        done = arena.scanner.run(LZR, word, *QUICK, "-f", target, "--input-file", source, timeout=60)
+        done = arena.scanner.run(LZR, word, *QUICK, "-f", target, "--input-file", source, timeout=120)
         records, _ = parse(target.read_text())
         assert sorted((r["saddr"], r["sport"]) for r in records) == sorted(pairs), done.stderr
         assert Counter(r["fingerprint"] for r in records) == {"unknown": 80, "http": 32, "ssh": 16}
@@ -332,7 +334,7 @@ def test_zmaps_json_with_ipv6(arena: Range) -> None:
     arena.scanner.ip("-6", "neigh", "flush", "dev", "eth0")  # the gateway has to be found
     responder = arena.respond(port=PORT, more=["--premade"])
     with capture(arena.far) as seen:
-        found = scan(arena.scanner, *QUICK, lines=lines6(256))
+        found = scan(arena.scanner, *ONCE, lines=lines6(256))
     counters = responder.stop()
     assert_true(found, hosts(256, FIRST6))
     assert counters["syn"] == counters["bad_seq"] == counters["bad_ack"] == 0
@@ -366,12 +368,12 @@ def test_the_other_family_may_come_late(arena: Range, first: int) -> None:
     for count, some in enumerate(order, 1):
         process.stdin.write("".join(listed(some)))
         process.stdin.flush()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not target.exists() or target.read_text().count("\n") < 4 * count:
             assert time.monotonic() < until, target.read_text()
             time.sleep(0.02)
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     records, _ = parse(target.read_text())
     assert {record["saddr"] for record in records} == {*hosts(4), *hosts(4, FIRST6)}
     assert {record["fingerprint"] for record in records} == {"http"}
@@ -409,7 +411,7 @@ def test_blocklists_know_both_families(arena: Range) -> None:
 def test_firewalls_of_ipv6(arena: Range) -> None:
     arena.respond(port=PORT, classes="ahs")
     with capture(arena.far) as seen:
-        found = scan(arena.scanner, "-haf", "4", "-sendSYNs", *QUICK, lines=listed(hosts(60, FIRST6)))
+        found = scan(arena.scanner, "-haf", "4", "-sendSYNs", *ONCE, lines=listed(hosts(60, FIRST6)))
     sent = by_target(seen.stop())
     for record in found.records:
         firewall = letter_of(record["saddr"], "ahs") == "a"
@@ -459,7 +461,7 @@ def test_extension_headers_confuse_nobody(arena: Range) -> None:
     arena.respond(port=PORT, classes="n")  # answers for the neighbours, and no SYN
     host = hosts(10, FIRST6)[9]
     WithOptions(arena.far, host)
-    found = scan(arena.scanner, "-sendSYNs", *QUICK, "-c", "1", lines=listed([host]))
+    found = scan(arena.scanner, "-sendSYNs", *QUICK, lines=listed([host]))
     assert found.returncode == 0, found.stderr
     assert [(r["saddr"], r["fingerprint"], r["data"].encode()) for r in found.records] == [
         (host, "http", HTTP)

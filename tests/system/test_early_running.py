@@ -109,7 +109,7 @@ class TestLauncher:
     def test_no_scan_no_guard(self, wire: Wire, launcher: str, flags: list[str]) -> None:
         (Path(launcher).resolve().parent / "lzr-run").write_text('#!/bin/sh\necho "<$LZR_GUARD>"')
         with self.start(wire, launcher, *flags) as process:
-            assert process.communicate(timeout=30)[0] == "<>\n"
+            assert process.communicate(timeout=120)[0] == "<>\n"
 
     def test_somebody_elses_guard_is_not_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LZR_GUARD", "lzr_0_1_5_0")

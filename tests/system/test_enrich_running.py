@@ -42,7 +42,7 @@ print("up", flush=True)
 threading.Event().wait()
 """
 INPUT = "".join(f"10.1.0.9:{port}\n" for port in range(8001, 8005))
-WORDS = ("-sendSYNs", "-handshakes", "http", "-t", "2", "-f", "-")
+WORDS = ("-sendSYNs", "-handshakes", "http", "-t", "6", "-f", "-")
 
 
 @pytest.fixture(scope="module")

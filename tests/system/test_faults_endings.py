@@ -54,7 +54,7 @@ def test_a_signal_once(arena: Range, unchanged: None, source: Path, number: sign
         victim = Victim(arena.scanner, "-sendSYNs", "-w", "2", *QUICK, "-f", target, stdin=stdin)
     wait_for(lambda: lines_in(target) > 1000, "records")
     victim.signal(number)
-    assert victim.wait(20) == 128 + number
+    assert victim.wait(120) == 128 + number
     found = read(target)
     said = victim.said()
     assert f'"TotalResponses":{len(found)}' in said
@@ -98,7 +98,7 @@ def test_a_signal_before_the_first_line(arena: Range, unchanged: None, number: s
     os.close(reader)
     wait_for(victim.forkserver, "the scan to come up")
     victim.signal(number)
-    assert victim.wait(20) == 128 + number
+    assert victim.wait(120) == 128 + number
     os.close(writer)
     assert "Traceback" not in victim.said()
 
@@ -120,7 +120,7 @@ def test_the_reader_goes_away(arena: Range, unchanged: None, source: Path, feed:
     if feed == "trickle":
         assert [victim.process.stdout.readline() for _ in range(2)][1]
     victim.process.stdout.close()
-    status = victim.wait(30)
+    status = victim.wait(120)
     assert status in (0, 141), victim.said()
     said = victim.said()
     assert "Traceback" not in said
@@ -142,7 +142,7 @@ def test_a_full_disk(arena: Range, unchanged: None, source: Path) -> None:
         victim = Victim(
             arena.scanner, "-sendSYNs", "-rate", "none", "-w", "2", *QUICK, "-f", target, stdin=stdin
         )
-    assert victim.wait(60) == 1
+    assert victim.wait(120) == 1
     said = victim.said()
     assert "lzr: cannot write results: No space left on device" in said
     assert "Traceback" not in said
@@ -165,12 +165,12 @@ def test_a_full_disk_is_resumed_when_there_is_room(arena: Range, source: Path) -
     more = ("-sendSYNs", *QUICK, "-f", target, "--checkpoint", kept)
     with source.open() as stdin:
         victim = Victim(arena.scanner, *more, stdin=stdin)
-    assert victim.wait(60) == 1
+    assert victim.wait(120) == 1
     assert 0 < len(read(target)) < count
     run("mount", "-o", "remount,size=64m", disk)
     with source.open() as stdin:
         victim = Victim(arena.scanner, "--resume", kept, stdin=stdin, name="again")
-    assert victim.wait(60) == 0, victim.said()
+    assert victim.wait(120) == 0, victim.said()
     once_each(read(target), {(address(index), PORT) for index in range(count)})
 
 
@@ -214,10 +214,10 @@ def test_a_slow_reader_and_a_fast_input(arena: Range, unchanged: None) -> None:
     feeder.start()
     assert victim.process.stdout is not None
     out = victim.process.stdout
-    assert select.select([out], [], [], 30)[0]
+    assert select.select([out], [], [], 120)[0]
     # Nobody reads. The input stops when every buffer is full.
     taken, since = -1, time.monotonic()
-    while time.monotonic() - since < 3:
+    while time.monotonic() - since < 6:
         if feeder.taken != taken:
             taken, since = feeder.taken, time.monotonic()
         time.sleep(0.1)
@@ -230,7 +230,7 @@ def test_a_slow_reader_and_a_fast_input(arena: Range, unchanged: None) -> None:
     assert later < 400_000, f"{later} kB"
     print(f"read {taken * 100 // len(feeder._text)} % of the input, {later} kB")
     text = out.read().decode()
-    assert victim.wait(60) == 0, victim.said()
+    assert victim.wait(120) == 0, victim.said()
     records, torn = parse(text)
     assert not torn
     once_each(records, {(address(index), PORT) for index in range(count)})
@@ -250,7 +250,7 @@ def test_an_input_much_faster_than_the_network(arena: Range, unchanged: None) ->
     assert pss(victim) < early * 1.1 + 5000
     assert feeder.taken - taken < 1_500_000
     victim.signal(signal.SIGINT)
-    assert victim.wait(20) == 130
+    assert victim.wait(120) == 130
     assert "(agree)" in victim.said()
 
 
@@ -271,7 +271,7 @@ def test_the_interface_goes_down_for_a_while(arena: Range, source: Path) -> None
     assert victim.process.poll() is None, victim.said()
     arena.scanner.ip("link", "set", "eth0", "up")
     arena.scanner.ip("route", "replace", "default", "via", "10.1.0.1")
-    assert victim.wait(60) == 3, victim.said()[-2000:]  # as results may have been lost
+    assert victim.wait(120) == 3, victim.said()[-2000:]  # as results may have been lost
     found = read(target)
     once_each(found, {(address(index), PORT) for index in range(count)})
     labels = [record["fingerprint"] for record in found]
@@ -295,7 +295,7 @@ def test_an_interface_that_stays_down_ends_the_scan(arena: Range, source: Path) 
         )
     wait_for(lambda: lines_in(target) > 2000, "records")
     arena.scanner.ip("link", "set", "eth0", "down")
-    assert victim.wait(40) == 1
+    assert victim.wait(120) == 1
     said = victim.said()
     assert "the interface took no frame" in said
     assert "Traceback" not in said
@@ -347,11 +347,11 @@ def test_files_belong_to_who_called(arena: Range, source: Path) -> None:
     assert "LISTEN" not in arena.scanner.run("ss", "-Htln").stdout
     victim.signal(signal.SIGKILL)
     everyone = list(children)
-    wait_for(lambda: not any(map(alive, everyone)), "the others to end", seconds=5)
+    wait_for(lambda: not any(map(alive, everyone)), "the others to end", seconds=60)
 
 
 def test_an_unknown_user(arena: Range) -> None:
-    done = arena.scanner.run(LZR, "--user", "no-such-user", "-f", "-", input="", check=False, timeout=30)
+    done = arena.scanner.run(LZR, "--user", "no-such-user", "-f", "-", input="", check=False, timeout=120)
     assert done.returncode == 2
     assert "no such user" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -34,7 +34,7 @@ def hosts() -> list[str]:
 
 def start(arena: Range) -> subprocess.Popen[bytes]:
     process = arena.far.popen(
-        sys.executable, "-m", "tests.lab.hostile", "eth0", "90", stdout=subprocess.PIPE, cwd=ROOT
+        sys.executable, "-m", "tests.lab.hostile", "eth0", "900", stdout=subprocess.PIPE, cwd=ROOT
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -58,7 +58,7 @@ def metadata(path: Path) -> dict[str, object]:
 def test_no_manner_makes_a_wrong_record(hostile: Range, workers: str) -> None:
     about = hostile.lab.directory / "about.json"
     # A host answers with up to a hundred segments, and sends none of them twice: none may be dropped.
-    words = ("-sendSYNs", "-rate", "400", "-rt", "0.5", "-t", "1", "-gatewayMac", hostile.gateway_mac)
+    words = ("-sendSYNs", "-rate", "150", "-rt", "2", "-t", "4", "-gatewayMac", hostile.gateway_mac)
     found = scan(
         hostile.scanner,
         *words,
@@ -99,12 +99,12 @@ def test_no_host_gets_more_than_the_stated_packets(arena: Range, again: int) -> 
     process = start(arena)
     found = scan(
         arena.scanner,
-        *("-sendSYNs", "-rate", "2000", "-rt", "1", "-rn", str(again), "-t", "1"),
+        *("-sendSYNs", "-rate", "250", "-rt", "3", "-rn", str(again), "-t", "3"),
         lines=[f"{host}:{PORT}\n" for host in hosts()],
     )
     assert found.returncode == 0, found.stderr
     process.terminate()
-    heard = json.loads(process.communicate(timeout=20)[0])["heard"]
+    heard = json.loads(process.communicate(timeout=120)[0])["heard"]
     counts: dict[str, list[int]] = {}
     for host, count in heard.items():
         counts.setdefault(manner_of(host)[0], []).append(count)
@@ -146,10 +146,10 @@ def test_banners_stay_in_their_field(hostile: Range, module: str) -> None:
     target = hostile.lab.directory / "banners.out"
     log, status = hostile.lab.directory / "log", hostile.lab.directory / "status.csv"
     done = hostile.scanner.run(
-        *(Path(sys.executable).parent / "lzr", "--no-dashboard", "-sendSYNs", "-rt", "0.5", "-t", "1"),
+        *(Path(sys.executable).parent / "lzr", "--no-dashboard", "-sendSYNs", "-rt", "1", "-t", "5"),
         *("-O", module, "-f", target, "-l", log, "-u", status, "-v", "5"),
         input="".join(f"{host}:{PORT}\n" for host in mine) + "\x1b[31mnot an address\x07\n",
-        timeout=60,
+        timeout=120,
         check=False,
         cwd=hostile.lab.directory,
     )
@@ -177,14 +177,14 @@ def test_the_dashboard_shows_no_escape(hostile: Range) -> None:
     source.write_text("".join(f"{host}:{PORT}\n" for host in mine))
     screen = hostile.lab.directory / "screen"
     lzr = Path(sys.executable).parent / "lzr"
-    command = f"{lzr} -sendSYNs --dashboard -rate 20 -rt 0.5 -t 2 -f {hostile.lab.directory / 'o'} < {source}"
+    command = f"{lzr} -sendSYNs --dashboard -rate 20 -rt 1 -t 5 -f {hostile.lab.directory / 'o'} < {source}"
     shown = hostile.scanner.popen(
         *("script", "-q", "-e", "-c", command, str(screen)),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env={**hostile.lab.environment, "TERM": "xterm-256color", "COLUMNS": "150", "LINES": "45"},
     )
-    assert shown.wait(60) == 0
+    assert shown.wait(120) == 0
     seen = wait_for(lambda: screen.read_bytes() if screen.exists() else b"", "the screen")
     assert len(seen) > 2000
     assert b"\x1b[2J\x1b]0;owned" not in seen

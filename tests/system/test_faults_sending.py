@@ -24,7 +24,7 @@ from tests.lab.net import Lab, Namespace, wait_for
 from tests.lab.responder import FIRST, GATEWAY, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_e2e_responder import services
-from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 
 pytestmark = pytest.mark.root
 
@@ -89,14 +89,14 @@ class Running:
         arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
         source = directory / "targets"
         source.write_text("".join(services(count)))
-        more = ("-sendSYNs", "-rate", rate, "-w", "2", "-gatewayMac", arena.gateway_mac, *QUICK, *options)
+        more = ("-sendSYNs", "-rate", rate, "-w", "2", "-gatewayMac", arena.gateway_mac, *PATIENT, *options)
         files = ("-f", self.target, "--metadata-file", self.about, "--control-socket", self.socket)
         with source.open() as stdin:
             self.victim = Victim(arena.scanner, *more, *files, stdin=stdin)
         wait_for(lambda: lines_in(self.target) > 2000, "records")
 
     def ctl(self, *words: str) -> str:
-        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=40)
+        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=120)
         return done.stdout
 
     def status(self) -> dict[str, Any]:
@@ -148,14 +148,14 @@ def test_for_a_while(arena: Range, fault: str) -> None:
 
 
 def test_what_had_to_wait_has_its_whole_time_afterwards(lab: Lab) -> None:
-    """Four seconds in the ring, then hosts 40 ms away, no retransmits, time-outs of 0.6 and 2 seconds."""
+    """Ten seconds in the ring, then hosts 40 ms away, no retransmits, time-outs of 3 to 6 seconds."""
     arena = Range(lab, bridged=True)
     slow_down(arena)
-    count = 1000
+    count = 500
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
     target = lab.directory / "out"
     reader, writer = os.pipe()
-    words = ("-sendSYNs", "-w", "2", "-rn", "0", "-rate", "none", "-gatewayMac", arena.gateway_mac, *QUICK)
+    words = ("-sendSYNs", "-w", "2", "-rn", "0", "-rate", "none", "-gatewayMac", arena.gateway_mac, *PATIENT)
     victim = Victim(arena.scanner, *words, "-f", target, stdin=reader)
     os.close(reader)
     trouble = Trouble(arena, "down")
@@ -166,9 +166,9 @@ def test_what_had_to_wait_has_its_whole_time_afterwards(lab: Lab) -> None:
         wait_for(lambda: lines_in(target) == 1, "the first record")
         trouble.begin()
         lines.writelines(others)
-    time.sleep(4)
+    time.sleep(10)
     trouble.end()
-    assert victim.wait(60) == 3, victim.said()[-3000:]  # as results may have been lost
+    assert victim.wait(120) == 3, victim.said()[-3000:]  # as results may have been lost
     found = read(target)
     once_each(found, wanted(count))
     right(found)
@@ -196,7 +196,7 @@ def test_for_ever(arena: Range, fault: str) -> None:
     trouble = Trouble(arena, fault)
     running = Running(arena, "--max-send-failures", "20", count=60_000)
     trouble.begin(rate="8bit")
-    assert running.victim.wait(40) == 1
+    assert running.victim.wait(120) == 1
     said = running.victim.said()
     assert said.count("the interface took no frame in 20 attempts") == 1, said
     assert f"({FAULTS[fault]})" in said
@@ -215,7 +215,7 @@ def test_workers_go_on_meanwhile(arena: Range, fault: str) -> None:
     trouble = Trouble(arena, fault)
     running = Running(arena, "-rn", "3")
     trouble.begin()
-    time.sleep(0.5)
+    wait_for(lambda: running.status()["send_failures"] > 0, "failures")
     before = running.status()
     time.sleep(4)  # after 3 a process that says nothing counts as silent
     after = running.status()
@@ -262,7 +262,7 @@ def test_interrupted_meanwhile(arena: Range, fault: str) -> None:
     for _ in range(2):
         running.victim.signal(signal.SIGINT)
         time.sleep(0.5)
-    assert running.victim.wait(30) == 130
+    assert running.victim.wait(120) == 130
     said = running.victim.said()
     assert "(agree)" in said
     assert "Traceback" not in said
@@ -272,7 +272,7 @@ def test_interrupted_meanwhile(arena: Range, fault: str) -> None:
 def test_the_interface_is_taken_away(arena: Range) -> None:
     running = Running(arena, count=60_000)
     arena.scanner.ip("link", "del", "eth0")
-    assert running.victim.wait(20) == 1
+    assert running.victim.wait(120) == 1
     said = running.victim.said()
     assert "the interface is gone" in said
     assert "Traceback" not in said
@@ -284,6 +284,6 @@ def test_a_path_that_is_always_slow(arena: Range) -> None:
     """A queue that lets 2,000 packets a second through, all the time: the scan goes as fast as that."""
     trouble = Trouble(arena, "long queue")
     trouble.begin(rate="1mbit")
-    running = Running(arena, "-rn", "3", "-rt", "1", "-t", "2", count=4000, rate="none")
+    running = Running(arena, "-rn", "3", "-rt", "1", "-t", "6", count=4000, rate="none")
     running.is_right("long queue")
     assert set(running.errors()) == {"EAGAIN"}

@@ -19,7 +19,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_e2e_responder import address, services
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5")
 
 
 class Terminal:
@@ -51,7 +51,7 @@ class Terminal:
                     break
                 self.text += piece
         if not until:
-            self.process.wait(30)
+            self.process.wait(120)
             os.close(self.master)
         return self.text.decode("utf-8", "replace")
 
@@ -63,7 +63,7 @@ LINE = re.compile(r"^(10\.64\.0\.\d+):9002  http\b.*$", re.MULTILINE)
 def test_found_services_are_shown_as_they_come(arena: Range, tmp_path: Path) -> None:
     count = 24
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="hg")
-    terminal = Terminal(arena, tmp_path, "--no-dashboard", "-rate", "5", count=count)
+    terminal = Terminal(arena, tmp_path, "--no-dashboard", "-rate", "2", count=count)
     early = terminal.read(until=b"10.64.0.4:9002")
     assert terminal.process.poll() is None
     assert len(LINE.findall(early)) < count // 2

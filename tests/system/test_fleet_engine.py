@@ -21,11 +21,11 @@ from tests.lab.boxes import Box, Boxes, packets
 from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 4096
 FIRST = "10.64.0.0"
-OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "2", "-c", "3", "-w", "2"]'
+OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "6", "-c", "5", "-w", "2"]'
 PLAN = f'targets = ["{FIRST}/20"]\ntarget-ports = "{PORT}"\noptions = {OPTIONS}\nseed = 7\n'
 BLOCKED = "10.64.8.0/21"
 
@@ -37,7 +37,7 @@ def made() -> Iterator[Lab]:
 
 
 def begun(made: Lab, rate: int, count: int = 2) -> Boxes:
-    """Workers that wait for a controller. rate: of all; 100 leave 41 s for what is done meanwhile."""
+    """Workers that wait for a controller. rate: of all; 60 leave 68 s for what is done meanwhile."""
     boxes = Boxes(made, count, f"{PLAN}rate = {rate}\n")
     boxes.settle()
     boxes.respond(FIRST, COUNT)
@@ -64,11 +64,11 @@ def asked(boxes: Boxes) -> Counter[str]:
 
 
 def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 50 for box in boxes.boxes), "both boxes scan")
     controller.kill()
-    controller.wait(10)
+    controller.wait(120)
     before = [packets(box)[0] for box in boxes.boxes]
     boxes.until(
         lambda: all(packets(box)[0] > had + 50 for box, had in zip(boxes.boxes, before, strict=True)),
@@ -77,7 +77,7 @@ def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
     controller = boxes.start()
     boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to")
     boxes.hurry()
-    assert controller.wait(60) == 0, boxes.said()
+    assert controller.wait(120) == 0, boxes.said()
     assert set(asked(boxes).values()) == {1}
     assert sum(asked(boxes).values()) == COUNT
     assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
@@ -85,7 +85,7 @@ def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
 
 
 def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     ams1, fra1 = boxes.boxes
     for box in boxes.boxes:
         box.far.nft(
@@ -109,7 +109,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
     assert "fra1: " in told.stderr
     assert "ams1" not in told.stderr
     controller.kill()  # what it has promised fra1, the next one keeps
-    controller.wait(10)
+    controller.wait(120)
     away = to_blocked(fra1)
     boxes.until(lambda: to_blocked(fra1) > away + 5, "nobody has told the box that is away")
     controller = boxes.start()
@@ -120,7 +120,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
     assert (order["networks"], order["reason"]) == ([BLOCKED], "ticket 42")
     assert order["confirmed"] == ["ams1", "fra1"]
     boxes.hurry()
-    assert controller.wait(60) == 0, boxes.said()
+    assert controller.wait(120) == 0, boxes.said()
     assert (to_blocked(ams1), to_blocked(fra1)) == (had, later)
     blocks = json.loads((scan_of(fra1) / "metadata.json").read_text())["blocks"]
     assert [one["networks"] for one in blocks] == [[BLOCKED]]
@@ -128,7 +128,7 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
 
 @pytest.mark.parametrize("what", ["lzr: coordinato", "lzr:forkserver"])
 def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what: str) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     fra1 = boxes["fra1"]
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 50 for box in boxes.boxes), "both boxes scan")
@@ -144,14 +144,14 @@ def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what
 
 
 def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     fra1 = boxes["fra1"]
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 100 for box in boxes.boxes), "both boxes scan")
     os.kill(coordinator_of(fra1), 9)
     assert fra1.worker is not None
     fra1.worker.kill()  # and who attended to it
-    fra1.worker.wait(10)
+    fra1.worker.wait(120)
     boxes.until(lambda: boxes.state_of("fra1").get("connected") is False, "the box is missed")
     had = packets(fra1)[0]
     others = len(boxes.results("ams1"))
@@ -167,7 +167,7 @@ def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
 
 
 def test_shards_are_given_away_by_hand_while_the_controller_runs(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     ams1, fra1 = boxes.boxes
     controller = boxes.start()
     boxes.until(lambda: all(len(boxes.results(box.name)) > 100 for box in boxes.boxes), "both boxes scan")
@@ -203,7 +203,7 @@ def test_shards_are_given_away_by_hand_while_the_controller_runs(made: Lab) -> N
 
 
 def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     ams1, fra1 = boxes.boxes
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
@@ -212,7 +212,7 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
         found: float | None = (boxes.state_of(name).get("status") or {}).get("rate_limit")
         return found
 
-    boxes.until(lambda: limit("ams1") == limit("fra1") == 50, "each has its share")
+    boxes.until(lambda: limit("ams1") == limit("fra1") == 30, "each has its share")
     told = boxes.lzr("fleet", "pause", boxes.plan)
     assert told.stdout == "pause: ams1, fra1\n"
     boxes.until(lambda: boxes.state_of("fra1")["status"]["paused"], "it pauses")
@@ -223,20 +223,20 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
     boxes.lzr("fleet", "resume", boxes.plan)
     boxes.lzr("fleet", "drain", boxes.plan, "--box", "fra1")
     boxes.until(lambda: boxes.state_of("fra1").get("ended"), "it ends")
-    boxes.until(lambda: limit("ams1") == 100, "the other has it all")
-    assert boxes.lzr("fleet", "rate", boxes.plan, "x40", check=False).stdout == "ams1: 4000/s\n"
-    assert controller.wait(60) == 1, boxes.said()
+    boxes.until(lambda: limit("ams1") == 60, "the other has it all")
+    assert boxes.lzr("fleet", "rate", boxes.plan, "x40", check=False).stdout == "ams1: 2400/s\n"
+    assert controller.wait(120) == 1, boxes.said()
     assert len(boxes.results("ams1")) == COUNT // 2, boxes.said()
     assert 0 < len(boxes.results("fra1")) < COUNT // 2
     assert packets(fra1)[0] == len(boxes.results("fra1"))
 
 
 def test_blocking_does_not_wait_for_a_controller(made: Lab) -> None:
-    boxes = begun(made, 100)
+    boxes = begun(made, 60)
     controller = boxes.start()
     boxes.until(lambda: all(packets(box)[0] > 50 for box in boxes.boxes), "both boxes scan")
     controller.kill()
-    controller.wait(10)
+    controller.wait(120)
     told = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "now")
     assert told.stdout.startswith(f"blocked {BLOCKED}: confirmed by ")
     assert "this is one" in told.stderr
@@ -248,11 +248,11 @@ def test_blocking_does_not_wait_for_a_controller(made: Lab) -> None:
 
 def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab) -> None:
     """It is edited and settled anew, another controller is started, another user asks the one that runs."""
-    boxes = begun(made, 100, 1)
+    boxes = begun(made, 60, 1)
     controller = boxes.start()
     ams1 = boxes["ams1"]
     boxes.until(lambda: packets(ams1)[0] > 20, "it scans")
-    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 100", "rate = 300"))
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 60", "rate = 300"))
     lock = boxes.lock.read_bytes()
     for words, why in (
         (("check", boxes.plan, "--overwrite"), "lzr fleet start runs here by"),
@@ -271,7 +271,7 @@ def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab)
     refused = boxes.controller.run(*nobody, "/usr/bin/python3", "-c", other, socket_of, check=False)
     assert "PermissionError" in refused.stderr
     assert boxes.lzr("fleet", "quit", boxes.plan, check=False).returncode == 0
-    assert controller.wait(60) == 1, boxes.said()
+    assert controller.wait(120) == 1, boxes.said()
     assert packets(ams1)[1] == 0
 
 

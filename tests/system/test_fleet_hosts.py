@@ -10,7 +10,7 @@ from tests.lab.boxes import CONTROLLER, PORT, Boxes
 from tests.lab.net import Lab, lab
 from tests.lab.scan import LZR
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 TARGETS = 256
 BOUND = ("sh", "-c", 'mount --bind "$1" /etc/hosts && shift && exec "$@"', "sh")
@@ -24,7 +24,7 @@ def made() -> Iterator[Lab]:
 
 def test_a_name_that_is_its_own_loopback_is_reached(made: Lab) -> None:
     plan = f'targets = ["10.64.0.0/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 500\n'
-    boxes = Boxes(made, 1, plan + 'options = ["-handshakes", "http", "-c", "2", "-t", "2"]\n')
+    boxes = Boxes(made, 1, plan + 'options = ["-handshakes", "http", "-c", "5", "-t", "6"]\n')
     box = boxes["ams1"]
     boxes.plan.write_text(boxes.plan.read_text().replace(f'address = "{box.address}"', 'address = "ams1"'))
     boxes.settle()

@@ -20,12 +20,12 @@ from tests.lab.responder import PORT, Range
 from tests.lab.scan import LZR
 from tests.system.test_fleet_shard import zmap_fleet
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 4096
 FIRST = "10.64.0.0"
-OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "2", "-c", "3", "-w", "2"]'
-PLAN = f'targets = ["{FIRST}/20"]\ntarget-ports = "{PORT}"\noptions = {OPTIONS}\nseed = 7\nrate = 75\n'
+OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "6", "-c", "5", "-w", "2"]'
+PLAN = f'targets = ["{FIRST}/20"]\ntarget-ports = "{PORT}"\noptions = {OPTIONS}\nseed = 7\nrate = 45\n'
 LEASE = "lease = 30\n"
 
 
@@ -96,7 +96,7 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
         fra1, LZR, "fleet", "shard", here, "--box", "fra1",
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    out, err = again.communicate(timeout=30)
+    out, err = again.communicate(timeout=120)
     assert (again.returncode, "does not go on" in out) == (1, True), out + err
     boxes.mend(lon1)
     had = sent(lon1)
@@ -106,7 +106,7 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
     boxes.mend(fra1)
     boxes.until(lambda: boxes.state_of("fra1").get("connected"), "the box is back")
     boxes.hurry()
-    assert controller.wait(60) == 0, boxes.said()
+    assert controller.wait(120) == 0, boxes.said()
     assert sent(fra1) == ended
     found = {record["saddr"] for name in ("ams1", "lon1") for record in boxes.results(name)}
     assert len(found) == COUNT
@@ -114,7 +114,7 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
 
 def test_a_controller_that_is_killed_and_comes_back_within_a_lease_goes_unnoticed(made: Lab) -> None:
     """What is left of the lease is shown, and told on by the next controller before it is over."""
-    boxes = Boxes(made, 2, PLAN + LEASE)
+    boxes = Boxes(made, 2, PLAN + "lease = 60\n")
     boxes.settle()
     boxes.respond(FIRST, COUNT)
     for box in boxes.boxes:
@@ -128,17 +128,17 @@ def test_a_controller_that_is_killed_and_comes_back_within_a_lease_goes_unnotice
 
     controller = boxes.start()
     boxes.until(lambda: all(sent(box) > 50 for box in boxes.boxes), "both boxes scan")
-    boxes.until(lambda: all(25 < (one.get("lease") or 0) <= 30 for one in boxes.status()["boxes"]), "leases")
+    boxes.until(lambda: all(45 < (one.get("lease") or 0) <= 60 for one in boxes.status()["boxes"]), "leases")
     assert boxes.lzr("fleet", "status", boxes.plan).stdout.count(", lease for ") == 2
     controller.kill()
-    controller.wait(10)
-    boxes.until(lambda: max(left()) < 20, "a third of the lease is over")
+    controller.wait(120)
+    boxes.until(lambda: max(left()) < 40, "a third of the lease is over")
     assert min(left()) > lease.RESERVE
     controller = boxes.start()
-    boxes.until(lambda: min(left()) > 25, "it is renewed")
+    boxes.until(lambda: min(left()) > 45, "it is renewed")
     boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to")
     boxes.hurry()
-    assert controller.wait(60) == 0, boxes.said()
+    assert controller.wait(120) == 0, boxes.said()
     for box in boxes.boxes:
         assert json.loads((run_of(box) / "metadata.json").read_text())["ending"]["how"] == "done"
     found = Counter(record["saddr"] for box in boxes.boxes for record in boxes.results(box.name))
@@ -172,7 +172,7 @@ def test_boxes_whose_lease_could_not_be_renewed_go_on_when_it_can(made: Lab) -> 
     written.rmdir()
     boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both go on")
     boxes.hurry()
-    assert controller.wait(60) == 0, boxes.said()
+    assert controller.wait(120) == 0, boxes.said()
     assert len({record["saddr"] for box in boxes.boxes for record in boxes.results(box.name)}) == COUNT
 
 
@@ -184,7 +184,7 @@ def test_zmap_ends_with_the_lease_too(arena: Range, tmp_path: Path) -> None:
     now = leasefile.now()
     leasefile.take(fleet.lock, now.boot, now.up - 18)
     caller = fleet.call("0")
-    wait_for(lambda: len(lines(fleet.results)) > 10, "records", 30)
+    wait_for(lambda: len(lines(fleet.results)) > 10, "records", 60)
     code, said = fleet.said(caller)
     assert leasefile.uptime() < now.up + 12
     assert (code, "was interrupted" in said, lease.OVER in said) == (lease.INTERRUPTED, True, True), said

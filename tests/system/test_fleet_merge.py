@@ -14,7 +14,7 @@ from tests.lab.net import run
 from tests.lab.responder import FIRST, PORT, Range
 from tests.lab.scan import LZR
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 512
 SHARDS = 4
@@ -57,7 +57,7 @@ def scan(arena: Range, mode: str, plan_id: str, source: str, shards: str, target
     done = run(
         *arena.scanner.command(LZR, *map(str, words)),
         check=False,
-        timeout=60,
+        timeout=120,
         env=arena.lab.environment,
     )
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 FIRST, COUNT = "10.64.0.0", 256
 
@@ -39,7 +39,7 @@ def work_without(boxes: Boxes, box: Box, capability: str) -> None:
 def test_every_fault_is_told_and_nobody_begins(made: Lab) -> None:
     blocklist = made.directory / "fleet" / "blocklist.conf"
     plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 1000\n'
-    plan += f'blocklist = ["{blocklist}"]\noptions = ["-handshakes", "http", "-c", "2", "-t", "2"]\n'
+    plan += f'blocklist = ["{blocklist}"]\noptions = ["-handshakes", "http", "-c", "5", "-t", "6"]\n'
     boxes = Boxes(made, 4, plan)
     blocklist.write_text("192.0.2.0/24\n")
     for box in boxes.boxes:
@@ -83,7 +83,7 @@ def test_every_fault_is_told_and_nobody_begins(made: Lab) -> None:
 def test_faults_of_the_hosts_themselves(made: Lab) -> None:
     """A gateway that does not answer, a disk that is full, rights that are missing, another interface."""
     plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 1000\n'
-    boxes = Boxes(made, 4, f'{plan}options = ["-handshakes", "http", "-c", "2", "-t", "2"]\n')
+    boxes = Boxes(made, 4, f'{plan}options = ["-handshakes", "http", "-c", "5", "-t", "6"]\n')
     boxes.settle()
     boxes.respond(FIRST, COUNT)
     ams1, fra1, lon1, par1 = boxes.boxes
@@ -182,7 +182,7 @@ def told() -> Iterator[dict[str, list[str]]]:
     with lab() as made:
         listed = made.directory / "fleet" / "targets.txt"
         plan = f'input = "{listed}"\nseed = 7\nrate = 20_000_000\n'
-        plan += 'options = ["-handshakes", "http", "-c", "2", "-t", "2", "--guard", "ingress"]\n'
+        plan += 'options = ["-handshakes", "http", "-c", "5", "-t", "6", "--guard", "ingress"]\n'
         boxes = Boxes(made, 7, plan)
         for place in (boxes.state, *(box.state for box in boxes.boxes)):
             (place / listed.name).write_text(f"10.64.0.1:{PORT}\n10.64.0.2:{PORT}\n")
@@ -256,7 +256,7 @@ def test_each_fault_alone(told: dict[str, list[str]], box: str, wanted: str) -> 
 def test_a_guard_of_other_ports_leaves_the_channel_alone(made: Lab) -> None:
     """What is said of --source-port is true: guarded, from its source, a box stays connected to the end."""
     plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 200\n'
-    plan += 'options = ["-handshakes", "http", "-c", "2", "-t", "2", "--guard", "ingress", '
+    plan += 'options = ["-handshakes", "http", "-c", "5", "-t", "6", "--guard", "ingress", '
     boxes = Boxes(made, 2, plan + '"--source-port", "20000-29999"]\n')
     boxes.settle()
     boxes.respond(FIRST, COUNT)

@@ -15,7 +15,7 @@ from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 UNIT = Path(__file__).resolve().parents[2] / "etc/lzr-fleet@.service"
 NOBODY = 65534
@@ -48,7 +48,7 @@ def shown() -> tuple[str | Path, ...]:
 
 def made(found: Lab) -> Boxes:
     plan = f'targets = ["10.64.0.0/23"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 1000\n'
-    boxes = Boxes(found, 1, plan + 'options = ["-handshakes", "http", "-c", "2", "-t", "2"]\n')
+    boxes = Boxes(found, 1, plan + 'options = ["-handshakes", "http", "-c", "5", "-t", "6"]\n')
     boxes.settle()
     boxes.respond("10.64.0.0", 512)
     for path in (boxes["ams1"].directory, *boxes["ams1"].directory.rglob("*")):
@@ -100,7 +100,7 @@ def test_the_rights_of_the_unit_are_enough_and_needed(boxes: Boxes, enough: bool
 def test_a_worker_does_not_run_as_root(boxes: Boxes) -> None:
     box = boxes["ams1"]
     done = box.namespace.run(
-        LZR, "fleet", "worker", box.directory / "plan.toml", "--box", box.name, check=False, timeout=60
+        LZR, "fleet", "worker", box.directory / "plan.toml", "--box", box.name, check=False, timeout=120
     )
     assert done.returncode == 2
     assert "does not run as root" in done.stderr

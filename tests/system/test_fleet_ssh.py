@@ -16,7 +16,7 @@ from tests.lab.net import Lab, lab, run, wait_for
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 TARGETS = 1 << 15
 """A minute at the rate of the plan: scans that nothing hurries go on while a box is cut off and back."""
@@ -82,7 +82,7 @@ def keys(boxes: Boxes) -> Path:
 
 def test_up_and_down(made: Lab) -> None:
     plan = f'targets = ["10.64.0.0/17"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 500\n'
-    boxes = Boxes(made, 2, plan + 'options = ["-handshakes", "http", "-c", "2", "-t", "2"]\n')
+    boxes = Boxes(made, 2, plan + 'options = ["-handshakes", "http", "-c", "5", "-t", "6"]\n')
     boxes.settle()
     boxes.respond("10.64.0.0", TARGETS)
     config = keys(boxes)

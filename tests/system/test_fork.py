@@ -35,4 +35,4 @@ def test_the_fork_server_has_one_thread(arena: Range, monkeypatch: pytest.Monkey
     (forkserver,) = wait_for(forkservers, "the fork server", seconds=60)
     assert len(os.listdir(f"/proc/{forkserver}/task")) == 1
     process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.wait(120)

@@ -33,7 +33,7 @@ def reset_sent(wire: Wire) -> bool:
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     with tap, raw:
         tap.bind(("wire1", 3))
-        tap.settimeout(10)
+        tap.settimeout(60)
         for each in (packet, last):
             with contextlib.suppress(PermissionError):  # dropped by a rule
                 raw.sendto(bytes(each), (PEER, 0))

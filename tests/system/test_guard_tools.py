@@ -92,7 +92,7 @@ class TestSuppression:
             tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         with tap:
             tap.bind(("wire0", 3))
-            tap.settimeout(10)
+            tap.settimeout(60)
             wire.answered((BOX, 40000))
             wanted = syn_ack(BOX, 40000)
             while tap.recv(2048)[: len(wanted)] != wanted:
@@ -141,7 +141,7 @@ class TestBridge:
         assert not up.notes
         with tap:
             tap.bind(("br0", 3))
-            tap.settimeout(10)
+            tap.settimeout(60)
             assert bridged.answered((BOX, 40000), (BOX6, 40000), (BOX, 80)) == {(BOX, 80)}
             missing = {syn_ack(BOX, 40000), syn_ack(BOX6, 40000)}
             while missing:
@@ -169,7 +169,7 @@ class TestForwarding:
         """Which of the two addresses' SYN-ACKs the box sends back to where they came from."""
         with inside(wire.peer), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
             tap.bind(("wire1", 3))
-            tap.settimeout(10)
+            tap.settimeout(60)
             for address in (self.FOREIGN, self.FOREIGN6, BOX_TOO):
                 tap.send(syn_ack(address, 20000 if address == BOX_TOO else 40000))
             seen: set[str] = set()
@@ -210,7 +210,7 @@ class TestForwarding:
             tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             with tap:
                 tap.bind(("there", 0x0800))
-                tap.settimeout(10)
+                tap.settimeout(60)
                 assert self.sent_back(router) == {self.FOREIGN6}
                 while IP not in (frame := Ether(tap.recv(2048))) or frame[IP].dst != self.FOREIGN:
                     pass
@@ -236,7 +236,7 @@ class TestNeighbours:
                 (wire.box, (BOX, 40002), (PEER, 9100)),
             ):
                 with inside(namespace):
-                    client = socket.create_connection(target, timeout=20, source_address=source)
+                    client = socket.create_connection(target, timeout=120, source_address=source)
                 with client:
                     assert client.recv(10) == b"hello"
                     assert client.recv(10) == b""
@@ -388,7 +388,7 @@ class TestOwners:
 
     def end(self, process: subprocess.Popen[str]) -> None:
         process.kill()
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
     def test_runs_side_by_side(self, wire: Wire) -> None:
         one, first = self.hold(wire, BOX)

@@ -80,7 +80,7 @@ def test_more_news_than_there_is_room_for(wire: Wire, nft: tuple[Guard, GuardWat
     many = "".join(f"add rule inet other c tcp dport {port} accept\n" for port in range(1, 5000))
     with inside(wire.box):
         rules = f"add table inet other\nadd chain inet other c\n{many}"
-        subprocess.run(["nft", "-f", "-"], input=rules.encode(), check=True, timeout=60)
+        subprocess.run(["nft", "-f", "-"], input=rules.encode(), check=True, timeout=120)
     wire.run("nft", "flush", "ruleset")
     assert "put back" in guarded.look(2.0)
     assert guarded.look(3.0) == ""

@@ -18,7 +18,7 @@ from tests.system.test_e2e_responder import address, services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "-w", "1", "--no-dashboard")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_a_fifo_without_its_other_end(here: Range, tmp_path: Path) -> None:
         assert "waiting for its" in line, (flag, line)
         process.send_signal(signal.SIGTERM)
     for flag, process in running.items():
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
         assert (process.returncode, "Traceback" in said) == (128 + signal.SIGTERM, False), (flag, said)
     assert "lzr_" not in here.scanner.rules()
 
@@ -75,7 +75,7 @@ def test_a_fifo_with_its_other_end(here: Range, tmp_path: Path) -> None:
         f"-I <(cat list) -l >(cat > log) -m >(cat > meta)"
     )
     (tmp_path / "list").write_text("".join(services(8)))
-    done = here.scanner.run("bash", "-c", words, cwd=tmp_path, timeout=60)
+    done = here.scanner.run("bash", "-c", words, cwd=tmp_path, timeout=120)
     assert "Traceback" not in done.stderr
     records, torn = parse((tmp_path / "found").read_text())
     assert ({record["saddr"] for record in records}, torn) == ({address(n) for n in range(2, 8)}, [])
@@ -91,7 +91,7 @@ def test_standard_descriptors(here: Range, tmp_path: Path) -> None:
     lzr = f"{LZR} {' '.join(QUICK)}"
 
     def shell(line: str) -> subprocess.CompletedProcess[str]:
-        done = here.scanner.run("sh", "-c", line, cwd=tmp_path, timeout=60, check=False)
+        done = here.scanner.run("sh", "-c", line, cwd=tmp_path, timeout=120, check=False)
         assert "Traceback" not in done.stderr, (line, done.stderr)
         return done
 
@@ -130,11 +130,11 @@ def test_few_descriptors(here: Range, tmp_path: Path) -> None:
     """The soft limit is raised as far as need be; where the hard one is too low, a sentence names it."""
     (tmp_path / "list").write_text("".join(services(8)))
     lzr = f"{LZR} {' '.join(QUICK)} -f found <list"
-    here.scanner.run("sh", "-c", f"ulimit -Sn 60; {lzr}", cwd=tmp_path, timeout=60)
+    here.scanner.run("sh", "-c", f"ulimit -Sn 60; {lzr}", cwd=tmp_path, timeout=120)
     assert len(parse((tmp_path / "found").read_text())[0]) == 8
     for limit in (60, 36):
         done = here.scanner.run(
-            "sh", "-c", f"ulimit -n {limit}; {lzr}", cwd=tmp_path, timeout=60, check=False
+            "sh", "-c", f"ulimit -n {limit}; {lzr}", cwd=tmp_path, timeout=120, check=False
         )
         assert (done.returncode, done.stderr.count("lzr: ")) == (2, 1), (limit, done.stderr)
         assert "ulimit -n" in done.stderr, done.stderr
@@ -157,7 +157,7 @@ def test_a_log_that_is_copied_and_emptied(here: Range, tmp_path: Path) -> None:
         os.truncate(tmp_path / name, 0)
     process.stdin.write("".join(services(16)[8:]))
     process.stdin.close()
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     for name in names:
         assert b"\0" not in (tmp_path / name).read_bytes(), name
     assert len(parse((tmp_path / "results").read_text())[0]) == 8
@@ -170,7 +170,7 @@ def test_lists_as_people_have_them(here: Range, tmp_path: Path) -> None:
     (tmp_path / "lzr.toml").write_text('blocklist-file = ["two"]\n')
     (tmp_path / "list").write_text("".join(services(8)))
     done = here.scanner.run(
-        LZR, *QUICK, "-b", "one", "-C", "lzr.toml", "-f", "found", "-I", "list", cwd=tmp_path, timeout=60
+        LZR, *QUICK, "-b", "one", "-C", "lzr.toml", "-f", "found", "-I", "list", cwd=tmp_path, timeout=120
     )
     assert "5 blocklisted" in done.stderr
     assert {record["saddr"] for record in parse((tmp_path / "found").read_text())[0]} == {
@@ -178,7 +178,7 @@ def test_lists_as_people_have_them(here: Range, tmp_path: Path) -> None:
     }
     (tmp_path / "bad").write_text("10.0.0.0/8\nno-such-name.invalid\n")
     words = ("env", "RES_OPTIONS=timeout:1 attempts:1", LZR, *QUICK, "-b", "one", "-b", "bad", "-f", "x")
-    done = here.scanner.run(*words, "-I", "list", cwd=tmp_path, timeout=60, check=False)
+    done = here.scanner.run(*words, "-I", "list", cwd=tmp_path, timeout=120, check=False)
     assert (done.returncode, "bad: line 2: no-such-name.invalid is no network" in done.stderr) == (2, True)
 
 
@@ -202,7 +202,7 @@ def test_a_result_file_that_is_deleted(here: Range, tmp_path: Path) -> None:
     assert f"cp /proc/{process.pid}/fd/" in line
     process.stdin.close()
     process.stdin = None
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert (process.returncode, "was deleted" in said) == (3, True), said
     assert json.loads((tmp_path / "meta").read_text())["results_lost"]
 
@@ -218,12 +218,12 @@ def test_names_are_bytes(here: Range, tmp_path: Path, name: bytes) -> None:
     written = {flag: f"{called}.{kind}" for flag, kind in flags.items()}
     words = [word for pair in written.items() for word in pair]
     process = start(here, folder, "-I", called, *words, "--checkpoint", f"{called}.ck", "-n", "4")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert (process.returncode, "Traceback" in said) == (0, False), said
     assert all((folder / file).stat().st_size for file in written.values())
     assert json.loads((folder / written["-m"]).read_text())["options"]["output_file"].endswith(written["-f"])
     process = start(here, folder, "--resume", f"{called}.ck")
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert "Traceback" not in said
     records, torn = parse((folder / written["-f"]).read_text())
     assert ({record["saddr"] for record in records}, torn) == ({address(n) for n in range(4)}, []), said
@@ -233,6 +233,6 @@ def test_an_empty_result_that_cannot_be_written(here: Range, tmp_path: Path) -> 
     """All there is of a CSV is its heading: a full disk is told, a reader that has gone misses nothing."""
     for out, status in (("> /dev/full", 1), ("| true", 0)):
         words = f"{LZR} {' '.join(QUICK)} -O csv -f - < /dev/null {out}; exit ${{PIPESTATUS[0]}}"
-        done = here.scanner.run("bash", "-c", words, cwd=tmp_path, timeout=60, check=False)
+        done = here.scanner.run("bash", "-c", words, cwd=tmp_path, timeout=120, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
         assert ("cannot write results: No space left on device" in done.stderr) == bool(status)

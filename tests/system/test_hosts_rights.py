@@ -17,7 +17,7 @@ from tests.unit.coordinator.doctor.test_doctor import everybodys  # noqa: F401  
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f", "-")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "-w", "1", "--no-dashboard", "-q", "-f", "-")
 COUNT = 64
 
 
@@ -31,7 +31,7 @@ def here() -> Iterator[Range]:
 
 def scanned(here: Range, *words: str | Path) -> tuple[int, int, str]:
     """(status, records, what was said) of a scan; no guard may be left."""
-    done = here.scanner.run(*words, input="".join(services(COUNT)), check=False, timeout=60)
+    done = here.scanner.run(*words, input="".join(services(COUNT)), check=False, timeout=120)
     assert "Traceback" not in done.stderr, done.stderr
     assert "lzr_" not in here.scanner.rules()
     return done.returncode, len(parse(done.stdout)[0]), done.stderr
@@ -70,7 +70,7 @@ for name in os.listdir("/proc"):
             sets = {held[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")}
             sure = held["NoNewPrivs"], held["Seccomp"], sets == {"0" * 16}, os.readlink(f"/proc/{name}/root")
             print(title, *sure)
-out, said = scan.communicate(timeout=60)
+out, said = scan.communicate(timeout=120)
 print(first.strip(), scan.returncode)
 sys.stderr.write(said)
 """
@@ -102,7 +102,7 @@ def test_without_proc(here: Range) -> None:
     words = ("unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", LZR)
     status, _, said = scanned(here, *words, *QUICK)
     assert (status, said.count("\n"), "/proc is not mounted" in said) == (2, 1, True), said
-    done = here.scanner.run(*words, "doctor", check=False, timeout=60)
+    done = here.scanner.run(*words, "doctor", check=False, timeout=120)
     assert (done.returncode, "/proc is not mounted" in done.stdout) == (2, True), done.stderr
 
 

@@ -19,7 +19,7 @@ from tests.system.test_e2e_responder import services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "-w", "1", "--no-dashboard", "-q", "-f")
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -40,7 +40,7 @@ def started_and_ended(here: Range, turn: int) -> tuple[int, int, str]:
     )  # fmt: skip
     time.sleep(turn * 0.02)  # whichever moment of the start this is on this machine
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     return number, process.returncode, said
 
 
@@ -49,7 +49,7 @@ def test_a_signal_while_it_starts(here: Range) -> None:
         for number, status, said in pool.map(lambda turn: started_and_ended(here, turn), range(18)):
             assert status in (128 + number, -number), (status, said)
             assert said == ""
-    wait_for(lambda: "lzr_" not in here.scanner.rules(), "an end of all guards", 10)
+    wait_for(lambda: "lzr_" not in here.scanner.rules(), "an end of all guards", 60)
 
 
 def test_what_the_caller_ignores_stays_ignored(here: Range, tmp_path: Path) -> None:
@@ -69,6 +69,6 @@ def test_what_the_caller_ignores_stays_ignored(here: Range, tmp_path: Path) -> N
     process.stdin.write("".join(lines[8:]))
     process.stdin.close()
     process.stdin = None
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert len(read(target)) == 16

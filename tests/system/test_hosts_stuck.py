@@ -25,7 +25,7 @@ from tests.system.test_e2e_responder import services
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-w", "1", "--no-dashboard")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "-w", "1", "--no-dashboard")
 COUNT = 64
 _F_SETPIPE_SZ = 1031
 
@@ -72,7 +72,7 @@ def test_nobody_reads_stderr(here: Range, full: int, tmp_path: Path) -> None:
     process.stdin.flush()
     wait_for(lambda: lines_in(tmp_path / "found") == COUNT, "records")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.wait(120) == 128 + signal.SIGTERM
     assert "lzr_" not in here.scanner.rules()
 
 
@@ -83,7 +83,7 @@ def test_nobody_reads_the_metadata(here: Range, tmp_path: Path) -> None:
     writes = os.open(tmp_path / "meta", os.O_WRONLY)
     fill(writes)
     process = start(here, "-f", tmp_path / "found", "-m", tmp_path / "meta", stderr=subprocess.PIPE)
-    _, said = process.communicate("".join(services(COUNT)), timeout=60)
+    _, said = process.communicate("".join(services(COUNT)), timeout=120)
     os.close(reads)
     os.close(writes)
     assert process.returncode == 3, said
@@ -109,7 +109,7 @@ def test_nobody_reads_trace_profiles_or_status(here: Range, tmp_path: Path) -> N
             LZR, *QUICK, "-f", tmp_path / "found", *words, stdin=source, stderr=stderr
         )
         try:
-            status = process.wait(60)
+            status = process.wait(120)
         finally:
             process.kill()
             for end in ends:
@@ -128,7 +128,12 @@ def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
     (tmp_path / "list").write_text("".join(services(COUNT)))
     lzr = f"{LZR} {' '.join(QUICK)}"
     done = here.scanner.run(
-        "bash", "-c", f"ulimit -v 300000; {lzr} -f found -m meta <list", cwd=tmp_path, timeout=60, check=False
+        "bash",
+        "-c",
+        f"ulimit -v 300000; {lzr} -f found -m meta <list",
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
     if done.returncode:
@@ -136,7 +141,7 @@ def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
     else:
         assert json.loads((tmp_path / "meta").read_text())["inputs"]["fates"]["recorded"] == COUNT
     words = ("prlimit", "--nproc=1", LZR, *QUICK, "--user", "games", "-f", "other", "-I", "list")
-    done = here.scanner.run(*words, cwd=tmp_path, timeout=60, check=False)
+    done = here.scanner.run(*words, cwd=tmp_path, timeout=120, check=False)
     assert done.returncode == 2, done.stderr
     assert "ulimit -u leaves 1 thread to user games, and about " in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -156,15 +161,15 @@ def test_no_process_is_left_for_a_worker_in_the_middle_of_a_scan(here: Range) ->
     with contextlib.ExitStack() as stack:
         stdin = stack.enter_context(source.open())
         victim = Victim(here.scanner, *words, stdin=stdin, preexec_fn=limit)
-        wait_for(lambda: lines_in(found) > 0, "the first records", 30)
+        wait_for(lambda: lines_in(found) > 0, "the first records", 60)
         for _ in range(most):
             other = here.scanner.popen(
-                *("setpriv", "--reuid=games", "--regid=games", "--clear-groups", "sleep", "90")
+                *("setpriv", "--reuid=games", "--regid=games", "--clear-groups", "sleep", "900")
             )
             stack.callback(other.kill)
-            wait_for(lambda pid=other.pid: title(pid).startswith("sleep"), "another process", 30)
+            wait_for(lambda pid=other.pid: title(pid).startswith("sleep"), "another process", 60)
         victim.kill("flow worker")
-        assert victim.wait(60) == 1, victim.said()
+        assert victim.wait(120) == 1, victim.said()
     assert "cannot be started: Resource temporarily unavailable; look at ulimit -u" in victim.said()
     assert "the scan cannot go on" in victim.said()
     assert "lzr_" not in here.scanner.rules()

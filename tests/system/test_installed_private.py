@@ -135,7 +135,7 @@ def test_what_else_is_done_in_a_child(
             stdin=stdin,
             cwd=directory,
             check=False,
-            timeout=60,
+            timeout=120,
         )
     well(Scan(done.returncode, [], done.stderr))
     assert lines_in(target) > 100
@@ -166,13 +166,13 @@ def test_a_live_change_of_worker_counts(arena: Range, private: Installation) -> 
     steer = (private.lzr, "ctl", "--socket", f"/run/lzr/{victim.pid}.sock", "--wait", "workers")
     for change in ("", "flow=3", "collect=2", "flow=1", "collect=1"):
         if change:
-            run(*steer, change, timeout=60)
+            run(*steer, change, timeout=120)
         victim.process.stdin.write("".join(lines[done : done + share]).encode())
         victim.process.stdin.flush()
         done += share
         wait_for(lambda wanted=done - share: lines_in(target) > wanted, "records of the last lines")
     victim.process.stdin.close()
-    assert victim.wait(60) == 0, victim.said()[-3000:]
+    assert victim.wait(120) == 0, victim.said()[-3000:]
     assert not NEVER_WELL.search(victim.said()), victim.said()[-3000:]
     records = read(target)
     once_each(records, wanted(count))
@@ -225,7 +225,7 @@ def test_directories_that_only_root_may_enter(arena: Range, private: Installatio
                 env=os.environ | places | ELSEWHERE,
                 cwd=far,
                 check=False,
-                timeout=60,
+                timeout=120,
             )
         well(Scan(done.returncode, [], done.stderr))
         assert lines_in(target) == count

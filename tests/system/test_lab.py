@@ -112,7 +112,7 @@ def test_the_responder_takes_premade_connections_for_its_own(arena: Range) -> No
 def test_the_responder_counts_strangers(arena: Range) -> None:
     responder = arena.respond(first="10.64.0.0", count=4, port=80)
     for target in ("10.64.0.9", "10.64.0.1"):
-        arena.scanner.run("timeout", "0.3", "bash", "-c", f"echo > /dev/tcp/{target}/81", check=False)
+        arena.scanner.run("timeout", "3", "bash", "-c", f"echo > /dev/tcp/{target}/81", check=False)
     counters = responder.stop()
     assert counters["wrong_address"] >= 1
     assert counters["wrong_port"] >= 1

@@ -15,7 +15,7 @@ from tests.faults import Victim, lines_in, read
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 2048
 SWEEP = (
@@ -49,7 +49,7 @@ def test_it_ends_when_nobody_says_it_again_and_goes_on_when_resumed(arena: Range
     began = time.monotonic()
     assert ask(socket, f"lease {lease.RESERVE + 2:g}") == (True, "ok lease\n")
     assert ask(socket, f"lease {lease.RESERVE + 3:g}")[0]
-    assert first.wait(30) == lease.INTERRUPTED, first.said()[-3000:]
+    assert first.wait(120) == lease.INTERRUPTED, first.said()[-3000:]
     assert time.monotonic() - began >= 3, "it was renewed once"
     had, lines = packets(arena), lines_in(target)
     assert lease.OVER in first.said()
@@ -58,11 +58,11 @@ def test_it_ends_when_nobody_says_it_again_and_goes_on_when_resumed(arena: Range
     assert (ending["how"], ending["failure"], ending["unfinished"]) == ("interrupted", lease.OVER, True)
 
     late = scan("--resume", kept, "--lease-until", "1")
-    assert late.wait(30) == lease.INTERRUPTED, late.said()[-3000:]
+    assert late.wait(120) == lease.INTERRUPTED, late.said()[-3000:]
     assert (packets(arena), lines_in(target)) == (had, lines)
 
     rest = scan("--resume", kept, "-r", "2000")
-    assert rest.wait(60) == 0, rest.said()[-3000:]
+    assert rest.wait(120) == 0, rest.said()[-3000:]
     found = Counter(record["saddr"] for record in read(target))
     assert set(found.values()) == {1}
     assert len(found) == COUNT

@@ -16,7 +16,7 @@ def test_a_guard_with_one_dash() -> None:
     script = f"cd {ROOT} && {' '.join(PROGRAM)} guard on -sourceIP 192.0.2.7 -source-port 40000-40010"
     script += f" && {' '.join(PROGRAM)} guard status && {' '.join(PROGRAM)} guard off"
     done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        ["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "192.0.2.7, ports 40000-40010" in done.stdout

@@ -103,14 +103,14 @@ def test_nobody_else_gets_at_the_processes_of_a_run(arena: Range) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=120,
             env=os.environ,
         )
         own, *theirs = json.loads(told.stdout).values()
         assert {"signal", "trace", "memory", "priority"} <= set(own), "the attack is one"
         assert theirs == [[]] * len(against), who
     for victim, name in zip(victims, "ab", strict=True):
-        assert victim.wait(60) == 0, victim.said()[-2000:]
+        assert victim.wait(120) == 0, victim.said()[-2000:]
         found = read(arena.lab.directory / name)
         once_each(found, wanted(count))
         right(found)

@@ -54,7 +54,7 @@ swallowed = []
 for name in told["speak"]:
     with socket.socket(socket.AF_UNIX) as flood:
         flood.connect("/" + name)
-        flood.settimeout(10)
+        flood.settimeout(60)
         swallowed.append(0)
         try:
             flood.sendall(told["begun"].encode("latin-1"))
@@ -136,13 +136,13 @@ def test_a_process_in_a_workers_place(arena: Range) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     taken, swallowed = json.loads(stolen.stdout)
     assert taken == {}, "targets and orders are for one process alone"
     assert len(swallowed) == 3
     assert max(swallowed) < 1 << 26, "a message without end is not taken, by no process"
-    assert victim.wait(60) == 0, victim.said()[-2000:]
+    assert victim.wait(120) == 0, victim.said()[-2000:]
     records = read(target)
     once_each(records, wanted(count))
     right(records)

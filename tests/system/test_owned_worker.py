@@ -171,7 +171,7 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
             assert told["a socket without"] == (-1, errno.EPERM)
     wait_for(lambda: records(count), "all records", seconds=60)
     os.close(theirs)
-    assert victim.wait(60) == 0, victim.said()[-2000:]
+    assert victim.wait(120) == 0, victim.said()[-2000:]
     os.close(ours)
     seen.close()
     found = read(target)

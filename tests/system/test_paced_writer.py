@@ -47,7 +47,7 @@ def test_how_often_the_input_was_written_costs_no_time(arena: Range) -> None:
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="h", more=["--premade"])
     read = scan(arena.scanner, *QUICK, lines=source.read_text())
     assert len(read.records) == count
-    assert written.seconds < 3 * read.seconds + 2
+    assert written.seconds < 3 * read.seconds + 20  # a pause for each write would be minutes
 
 
 def test_a_socket_does_as_well(arena: Range) -> None:
@@ -89,8 +89,8 @@ def test_who_waits_is_not_blamed(arena: Range) -> None:
         return bool(now["input_ended"])
 
     wait_for(all_is_read, "the end of the input", 60)
-    assert writer.wait(20) == 0
-    assert process.wait(60) == 0
+    assert writer.wait(120) == 0
+    assert process.wait(120) == 0
     assert len(said) > 10
     assert not [sentence for sentence in said if BLAMED in sentence]
 
@@ -109,9 +109,9 @@ def test_it_says_when_zmap_cannot_go_on(arena: Range) -> None:
     process.stdin.close()
     wait_for(lambda: "loses answers" in log.read_text(), "a word to who runs ZMap", 90)
     process.terminate()
-    wait_for(lambda: "interrupted" in log.read_text() or process.poll() is not None, "the signal", 30)
+    wait_for(lambda: "interrupted" in log.read_text() or process.poll() is not None, "the signal", 60)
     process.terminate()
-    process.wait(60)
+    process.wait(120)
     assert log.read_text().count("loses answers") >= 1
 
 

@@ -22,7 +22,7 @@ from lzr import __version__, kernels
 from tests import ROOT
 from tests.lab.net import Lab, run
 
-pytestmark = pytest.mark.timeout(400)  # building fetches setuptools
+pytestmark = pytest.mark.timeout(600)  # building fetches setuptools
 
 PAYLOAD = b"SSH-2.0-OpenSSH_9.2p1\r\n"
 

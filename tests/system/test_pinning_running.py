@@ -36,7 +36,7 @@ class Pinned:
         wait_for(self.socket.exists, "the control socket")
 
     def ctl(self, *words: str) -> str:
-        return str(self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=40).stdout)
+        return str(self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=120).stdout)
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.ctl("status", "--json"))
@@ -60,14 +60,14 @@ class Pinned:
     def end(self) -> str:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(30) == 0
+        assert self.process.wait(120) == 0
         return self.said.read_text()
 
 
 @pytest.mark.root
 def test_processes_are_bound_and_so_are_their_successors(arena: Range) -> None:
     arena.respond(first=FIRST, count=100, port=PORT, source=SCANNER, more=["--premade"])
-    scan = Pinned(arena, "-w", "flow=2,collect=1", "-rt", "0.3", "-t", "2")
+    scan = Pinned(arena, "-w", "flow=2,collect=1", "-rt", "0.3", "-t", "6")
     wait_for(lambda: len(scan.pids()) == 3 and all(scan.pids().values()), "all processes")
     scan.right()
     for name in ("flow 0", "collect 0"):

@@ -121,6 +121,6 @@ def test_who_uses_a_state_alone(tmp_path: Path) -> None:
     state.mkdir()
     descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    done = subprocess.run(world.words(tmp_path), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(world.words(tmp_path), capture_output=True, text=True, check=False, timeout=120)
     os.close(descriptor)
     assert (done.returncode, "another loop uses" in done.stderr) == (2, True), done.stderr

@@ -52,7 +52,7 @@ def test_who_writes_lines_goes_first_until_the_last(arena: Range) -> None:
     write_lines(directory / "lines", count, "q")
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="q", more=["--premade"])
     usual = os.getpriority(os.PRIO_PROCESS, 0)
-    words = ("-w", "1", "-t", "4", "--no-dashboard", "-f", directory / "out", "-u", directory / "status")
+    words = ("-w", "1", "-t", "12", "--no-dashboard", "-f", directory / "out", "-u", directory / "status")
     process = arena.scanner.popen(LZR, *words, stdin=subprocess.PIPE)
     assert process.stdin is not None
     lines = (directory / "lines").read_bytes().splitlines(keepends=True)
@@ -67,7 +67,7 @@ def test_who_writes_lines_goes_first_until_the_last(arena: Range) -> None:
     process.stdin.close()
     wait_for(lambda: set(nice(process)) == {usual}, "the usual priority")
     assert group(process) in ("", str(usual))
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert (directory / "out").read_bytes().count(b"\n") == count
 
 
@@ -77,8 +77,8 @@ def test_a_list_in_a_file_keeps_nobody_waiting(arena: Range) -> None:
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="q", more=["--premade"])
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     with (directory / "lines").open("rb") as lines:
-        words = ("-w", "1", "-t", "4", "--no-dashboard", "-f", directory / "out")
+        words = ("-w", "1", "-t", "12", "--no-dashboard", "-f", directory / "out")
         process = arena.scanner.popen(LZR, *words, stdin=lines)
     wait_for(lambda: processes(process), "a flow worker and a collector")
     wait_for(lambda: set(nice(process)) == {usual}, "the usual priority")
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0

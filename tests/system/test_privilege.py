@@ -224,7 +224,7 @@ class TestChoice:
             text=True,
             check=True,
             cwd=ROOT,
-            timeout=60,
+            timeout=120,
         )
         assert "(CAP_NET_RAW missing): --cap-add NET_RAW in a container" in done.stdout
         assert "sudo" not in done.stdout  # it is root already

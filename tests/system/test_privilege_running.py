@@ -235,7 +235,7 @@ def test_what_running_processes_are_refused(arena: Range, proof: list[Path]) -> 
         assert alive(pid)
         wait_for(lambda seen=seen: lines_in(target) > seen + 1000, "more records")  # type: ignore[misc]
     assert pids == {role: victim.worker(role) for role in pids}, "they are still the same processes"
-    assert victim.wait(60) == 0, victim.said()[-2000:]
+    assert victim.wait(120) == 0, victim.said()[-2000:]
     records = read(target)
     once_each(records, wanted(count))
     right(records)

@@ -15,7 +15,7 @@ from tests import ROOT, madescans
 from tests.browser import Browser, browser
 from tests.lab.net import run
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 READY = "document.documentElement?.dataset.ready === 'yes'"
 HITS = "document.getElementById('hits').textContent"

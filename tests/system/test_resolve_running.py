@@ -40,7 +40,7 @@ def test_names_networks_and_urls_are_scanned(arena: Range, hosts: Callable[..., 
         f"first.example:{PORT}\nhttp://nowhere.example:{PORT}/\n{FIRST}/29:{PORT}\n"
         f"http://{FIRST}:{PORT}/path\nnonsense\n"
     )
-    found = scan(arena.scanner, "-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "2", lines=text)
+    found = scan(arena.scanner, "-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "6", lines=text)
     assert found.returncode == 0, found.stderr
     assert len(found.records) == len({record["saddr"] for record in found.records}) == 8
     assert found.labels() == {"http": 8}

@@ -17,7 +17,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_e2e_responder import address, services
 
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "--no-dashboard")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "--no-dashboard")
 
 
 def respond(arena: Range, count: int, classes: str = "h") -> None:
@@ -38,7 +38,7 @@ class Box:
         lines = "".join(self.lines[first:last]) if text is None else text
         return subprocess.run(
             self.arena.scanner.command(LZR, *QUICK, *words),
-            input=lines, capture_output=True, text=True, timeout=60, check=False, cwd=self.directory,
+            input=lines, capture_output=True, text=True, timeout=120, check=False, cwd=self.directory,
         )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_stdout_that_is_appended_to(box: Box) -> None:
     for first in (0, 32):
         with target.open("a") as out:
             text = "".join(box.lines[first : first + 32])
-            subprocess.run(words, input=text, stdout=out, text=True, timeout=60, check=True)
+            subprocess.run(words, input=text, stdout=out, text=True, timeout=120, check=True)
         if not first:
             target.write_text(target.read_text().removesuffix("\n"))  # a crash took the last byte
     text = target.read_text().splitlines()
@@ -179,7 +179,7 @@ def test_one_writer_at_a_time(box: Box) -> None:
     with target.open("a") as out:
         words = box.arena.scanner.command(LZR, *QUICK, "-f", "-")
         third = subprocess.run(
-            words, stdout=out, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60, check=False
+            words, stdout=out, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120, check=False
         )
     assert (third.returncode, b"by another lzr" in third.stderr) == (2, True)
     first.signal(signal.SIGKILL)
@@ -212,7 +212,7 @@ def test_the_input_is_not_the_output(box: Box) -> None:
         with targets.open() as stdin, open(out, "a") as stdout:
             done = subprocess.run(
                 [*command, *more], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
-                text=True, timeout=60, check=False,
+                text=True, timeout=120, check=False,
             )  # fmt: skip
         assert (done.returncode, "the input (stdin) and" in done.stderr) == (2, True), done.stderr
     assert targets.read_text() == text
@@ -233,7 +233,7 @@ def test_a_collector_dies_in_an_appended_file(box: Box) -> None:
     for more in (1000, 4000):
         wait_for(lambda more=more: lines_in(target) > 8000 + more, "records")
         assert victim.kill("collector")
-    assert victim.wait(60) == 0, victim.said()
+    assert victim.wait(120) == 0, victim.said()
     assert "a successor takes over" in victim.said()
     assert target.read_bytes().startswith(before)
     once_each(read(target), {(address(index), PORT) for index in range(count)})
@@ -269,13 +269,13 @@ def test_a_fifo(box: Box) -> None:
         victim = Victim(box.arena.scanner, *QUICK, "-f", pipe, stdin=reader, name=str(int(number)))
         wait_for(lambda v=victim: "a FIFO that nobody reads yet" in v.said(), "a sentence")
         victim.signal(number)
-        assert victim.wait(10) == 128 + number
+        assert victim.wait(120) == 128 + number
     os.write(writer, "".join(box.lines).encode())
     os.close(writer)
     victim = Victim(box.arena.scanner, *QUICK, "-f", pipe, stdin=reader, name="read")
     wait_for(lambda: "a FIFO that nobody reads yet" in victim.said(), "a sentence")
     assert pipe.read_text().count("\n") == 64
-    assert victim.wait(20) == 0
+    assert victim.wait(120) == 0
     os.close(reader)
 
 

@@ -22,7 +22,7 @@ from tests.system.test_e2e_responder import address, services
 pytestmark = pytest.mark.root
 
 COUNT = 12_000
-QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "2", "-c", "2", "-rate", "2000")
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "6", "-c", "5", "-rate", "1500")
 
 
 class Kept:
@@ -50,7 +50,7 @@ class Kept:
             )
         wait_for(lambda: lines_in(self.target) > 1000, "records")
         victim.signal(signal.SIGINT)
-        assert victim.wait(30) == 130
+        assert victim.wait(120) == 130
         self.command = victim.said().splitlines()[-1]
         assert lines_in(self.target) < COUNT
 
@@ -167,7 +167,7 @@ def test_what_another_scan_has_added_is_not_cut_off(arena: Range, tmp_path: Path
     size = before.target.stat().st_size
     extra = f"{address(1)}:{PORT}\n"
     words = (LZR, *QUICK, "--no-dashboard", "-f", before.target)
-    arena.scanner.run(*words, input=extra, timeout=60)
+    arena.scanner.run(*words, input=extra, timeout=120)
     grown = before.target.read_bytes()
     done = before.resume()
     assert (done.returncode, f"what follows its first {size} bytes" in done.stderr) == (2, True), done.stderr

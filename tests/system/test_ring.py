@@ -43,7 +43,7 @@ class Wire:
             side.ip("link", "set", "eth0", "address", mac)
         self.far = self.them.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
         self.far.bind(("eth0", 3))
-        self.far.settimeout(10)
+        self.far.settimeout(60)
         self.far.setsockopt(socket.SOL_SOCKET, 33, 1 << 23)  # SO_RCVBUFFORCE
         lab.on_close(self.far.close)
         (self.socket,) = self.us.call(lambda: open_shards("eth0", 1, Secrets.derive(5), PORTS, frames=SIZE))
@@ -178,7 +178,7 @@ def test_a_ring_that_fills_up_is_seen_by_whoever_has_its_socket(lab: net.Lab) ->
 
 def wait(ring: Ring, count: int) -> None:
     """Until so many frames have come to the ring, read or not."""
-    net.wait_for(lambda: ring.received + np.count_nonzero(ring._status & STATUS_USER) >= count, "frames", 10)
+    net.wait_for(lambda: ring.received + np.count_nonzero(ring._status & STATUS_USER) >= count, "frames", 60)
 
 
 @pytest.mark.parametrize("waiting", [1, 30, 63, 64])

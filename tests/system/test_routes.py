@@ -89,7 +89,7 @@ def when(fact: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
         thread.join(30)
 
 
-OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
+OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "6")
 SHORT = (*OPTIONS[:-2], "-t", "2", "-rt", "0.3", "-c", "2")
 """Where some answers are not to come."""
 
@@ -132,7 +132,7 @@ class TestLan:
         """ZMap's SYNs all go to the gateway; who is on the link answers directly, and often first."""
         targets = [f"10.60.0.{number}" for number in range(3, 9)] + ["10.50.0.1", "10.50.0.2"]
         zmap = zmap_words(town.box, "10.60.0.2", town.gateway.mac("eth0"), PORT, 100, targets)
-        done = zmap_scan(town.box, [zmap], "--handshakes", "http", "-w", "1", "-t", "2")
+        done = zmap_scan(town.box, [zmap], "--handshakes", "http", "-w", "1", "-t", "6")
         assert found(done) == set(targets), done.stderr
 
 
@@ -211,7 +211,7 @@ class TestMeanwhile:
         """As with VRRP: it announces it, and what comes for the old one is nobody's."""
         town.gateway.sysctl("net.ipv4.conf.eth0.arp_notify", 1)
         before = len(town.greeters[town.far].asked)
-        words = (*OPTIONS, "-rate", "100", "-rn", "1", "-rt", "1.5")
+        words = (*OPTIONS, "-rate", "40", "-rn", "1", "-rt", "1.5")
         with when(
             lambda: len(town.greeters[town.far].asked) > before + 30,
             lambda: town.gateway.ip("link", "set", "eth0", "address", "02:00:00:00:99:01"),
@@ -231,7 +231,7 @@ class TestMeanwhile:
     def test_a_way_that_opens_while_the_scan_runs(self, town: Town, many: list[str]) -> None:
         """A better route appears and the old one goes: packets follow it. An emptied table is no loss."""
         town.box.ip("route", "add", "10.50.1.0/24", "via", "10.60.0.20")  # nobody
-        words = (*OPTIONS, "-rate", "50", "-rn", "2", "-rt", "1.5")
+        words = (*OPTIONS, "-rate", "25", "-rn", "2", "-rt", "1.5")
         before = len(town.greeters[town.far].asked)
 
         def change() -> None:
@@ -253,7 +253,7 @@ class TestMeanwhile:
                 town.switch.ip("link", "set", "pbeth0", state)
 
         with when(lambda: len(town.greeters[town.far].asked) > before, flap):
-            done = scan(town.box, *OPTIONS, "-rate", "50", "-rn", "2", "-rt", "1.5", lines=lines(*many[:50]))
+            done = scan(town.box, *OPTIONS, "-rate", "10", "-rn", "2", "-rt", "1.5", lines=lines(*many[:50]))
         assert found(done) == {*many[:50]}, done.stderr
         assert done.returncode == 3, done.stderr
         assert "[ERROR] lzr: the interface eth0 has no carrier" in done.stderr
@@ -270,7 +270,7 @@ class TestMeanwhile:
             lambda: town.box.ip("rule", "add", "to", "10.50.1.0/25", "prohibit"),
         ):
             hosts = ("10.60.0.3", "10.60.0.4", *many[:30])
-            done = scan(town.box, *SHORT, "-rate", "20", lines=lines(*hosts))
+            done = scan(town.box, *SHORT, "-rate", "8", lines=lines(*hosts))
         town.box.ip("rule", "del", "to", "10.50.1.0/25", "prohibit")
         town.box.run("nft", "delete", "table", "ip", "own")
         assert done.returncode == 3, done.stderr
@@ -299,7 +299,7 @@ class TestMeanwhile:
         before = len(town.greeters[town.lan].asked)
         filler = [f"10.60.0.{number}" for number in range(3, 9)] * 10
         act = lambda: town.box.ip("addr", "add", "10.60.0.9/24", "dev", "eth0")  # noqa: E731
-        words = (*OPTIONS, "-rate", "20")
+        words = (*OPTIONS, "-rate", "2")  # of nine, the rest are these again
         with when(lambda: len(town.greeters[town.lan].asked) > before, act):
             done = scan(town.box, *words, lines=lines(*filler, *home))
         town.box.ip("addr", "del", "10.60.0.9/24", "dev", "eth0")
@@ -314,7 +314,7 @@ class TestMeanwhile:
             town.box.ip("route", "replace", "default", "via", "10.60.0.1", "src", "10.60.0.77")
 
         with when(lambda: len(town.greeters[town.far].asked) > before, readdress):
-            done = scan(town.box, *SHORT, "-rate", "25", lines=lines(*many[:50]))
+            done = scan(town.box, *SHORT, "-rate", "8", lines=lines(*many[:50]))
         town.box.ip("addr", "del", "10.60.0.77/24", "dev", "eth0")
         town.box.ip("route", "replace", "default", "via", "10.60.0.1")
         everything = found(done) == set(many[:50])

@@ -22,7 +22,7 @@ from tests.lab.scan import scan
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
 
 PORT = 8080
-OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
+OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "6")
 BOX, OTHER = "10.76.0.2", "10.76.0.1"
 
 

@@ -25,7 +25,7 @@ from tests.wire import halves
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
 
 PORT = 8080
-OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
+OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "6")
 
 
 class Two:

@@ -141,7 +141,7 @@ class Attacker:
         return self._process.poll() is None
 
     def tries(self) -> int:
-        said, _ = self._process.communicate(timeout=60)
+        said, _ = self._process.communicate(timeout=120)
         return int(said)
 
 

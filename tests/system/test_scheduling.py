@@ -10,7 +10,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
 from tests.lab.zmaplines import lines
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 256
 
@@ -21,10 +21,23 @@ def test_a_scan_runs_under_any_policy(arena: Range, policy: str) -> None:
         pytest.skip("this control group may not have real-time processes")
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
     done = arena.scanner.run(
-        *("chrt", *policy.split(), LZR, "-handshakes", "http", "-t", "1", "--no-dashboard", "-f", "-"),
+        *(
+            "chrt",
+            *policy.split(),
+            LZR,
+            "-handshakes",
+            "http",
+            "-rt",
+            "5",
+            "-t",
+            "20",
+            "--no-dashboard",
+            "-f",
+            "-",
+        ),
         input="".join(lines(COUNT, classes="h")),
         check=False,
-        timeout=60,
+        timeout=400,
         cwd=arena.lab.directory,
     )
     assert done.returncode == 0, done.stderr

@@ -27,7 +27,7 @@ from tests.system.test_e2e_responder import QUICK, mistakes
 from tests.unit.coordinator.dashboard.test_dashboard import Tmux
 from tests.unit.coordinator.endpoints.test_prometheus import parsed
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 METRICS_PORT = "9464"
 
@@ -70,7 +70,7 @@ class Window:
 
     def ctl(self, *words: str) -> str:
         wait_for(self.socket.exists, "the control socket")
-        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=40)
+        done = self.arena.scanner.run(LZR, "ctl", "--socket", self.socket, *words, timeout=120)
         return str(done.stdout)
 
     def status(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Window:
             found.update(self.status())
             return bool(found["paused"] and not found["in_flight"] and found["rate_done"] == 0)
 
-        wait_for(still, "rest", 30)
+        wait_for(still, "rest", 60)
         return found
 
     def ended(self, seconds: float = 60) -> str:
@@ -168,7 +168,7 @@ def test_the_screen_says_what_was_counted(arena: Range, window: Open, width: int
 
     def scrape() -> str:
         url = f"http://127.0.0.1:{METRICS_PORT}/metrics"
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as page:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=120) as page:
             return str(page.read().decode())
 
     metrics = parsed(arena.scanner.call(scrape))
@@ -342,7 +342,7 @@ def test_late_answers_are_waited_for_and_told(arena: Range, window: Open) -> Non
     arena.respond(first=FIRST, count=50, port=PORT, source=SCANNER, classes="n")
     here = window()
     here.listed(50)
-    here.run("-sendSYNs", "-rn", "1", "-rt", "0.5", "-c", "4", "-t", "0.5")
+    here.run("-sendSYNs", "-rn", "1", "-rt", "0.5", "-c", "9", "-t", "0.5")
     screen = here.tmux.until(lambda screen: re.search(r"cooling down, [0-9] s left", screen) is not None)
     assert re.search(r"bottleneck waiting for late answers, [0-9] s left: -c is how long", screen)
     screen = here.ended()
@@ -353,7 +353,7 @@ def test_a_silent_network_is_a_warning(arena: Range, window: Open) -> None:
     """Packets go out, nothing at all comes back."""
     here = window()
     here.listed(400)
-    here.run("-sendSYNs", "-gatewayMac", arena.gateway_mac, "-rt", "1", "-c", "2", "-t", "1")
+    here.run("-sendSYNs", "-gatewayMac", arena.gateway_mac, "-rt", "5", "-c", "2", "-t", "1")
     here.tmux.until(lambda screen: "nothing received, " in screen and "check --gateway-mac" in screen)
     here.ended()
 
@@ -396,7 +396,7 @@ def test_without_a_terminal_a_line_a_second(arena: Range, window: Open) -> None:
                 stdin=stdin,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=True,
             )
         assert done.stdout == ""

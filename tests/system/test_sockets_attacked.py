@@ -73,7 +73,7 @@ def test_sockets_swapped_for_links_while_scans_start(arena: Range) -> None:
             found = scan(arena.scanner, "-sendSYNs", *PATIENT, lines=services(8), name=f"scan{number}")
             assert prize.stat().st_uid == 0, "the file was given away"
             assert_right(found, 8, classes=LIVELY)
-        turns, swapped = map(int, attacker.communicate("", timeout=30)[0].split())
+        turns, swapped = map(int, attacker.communicate("", timeout=120)[0].split())
     assert turns > 100
     assert swapped == 0
     assert (prize.stat().st_mode, prize.stat().st_uid) == (before.st_mode, 0)
@@ -108,7 +108,7 @@ def test_sockets_cannot_be_reached_by_others_of_the_user(arena: Range) -> None:
         [PYTHON, "-c", code, *ways], capture_output=True, text=True, check=True, **AS_NOBODY
     )
     assert told.stdout.split() == ["PermissionError"] * len(ways)
-    assert victim.wait(60) == 0, victim.said()[-2000:]
+    assert victim.wait(120) == 0, victim.said()[-2000:]
     records = read(target)
     once_each(records, wanted(count))
     right(records)

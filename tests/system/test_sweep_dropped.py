@@ -17,7 +17,7 @@ from tests.faults import Victim, lines_in, read
 from tests.lab.net import wait_for
 from tests.lab.responder import PORT, SCANNER, Range, Responder
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 HELD = 24_000
 """Packets, nearly all of them SYNs, that are answered at once: the rings of one worker have 8,192 frames."""

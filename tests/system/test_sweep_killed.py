@@ -17,9 +17,9 @@ from tests.lab.responder import PORT, SCANNER, Range, expected, letter_of
 from tests.lab.scan import LZR
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
-QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "2", "-c", "2")
+QUICK = ("-handshakes", "http", "-rt", "1", "-t", "5", "-c", "4")
 CLASSES = "hsnfrcnh"
 RATE = 1500
 COUNT = 8192
@@ -81,7 +81,7 @@ def test_the_coordinator_killed_and_resumed(arena: Range) -> None:
         )
         wait_for(lambda: lines_in(target) > 2500, "records", 60)
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(60)
+        process.wait(120)
     time.sleep(0.5)
     metadata = directory / "metadata"
     done = lzr(arena, "--resume", str(state), "-m", str(metadata))

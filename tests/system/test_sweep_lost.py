@@ -15,7 +15,7 @@ from tests.lab.net import LabError, wait_for
 from tests.lab.responder import PORT, SCANNER, Range
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 COUNT = 1 << 17
 KILLS = 8
@@ -36,13 +36,13 @@ def kill_in_the_midst(victim: Victim) -> bool:
         return pids if len(pids) == 2 or victim.process.poll() is not None else []
 
     with contextlib.suppress(OSError, ValueError, LabError):
-        one, other = wait_for(both, "two workers", 30)
+        one, other = wait_for(both, "two workers", 60)
         until_it_spaces(other)
         os.kill(other, signal.SIGSTOP)
         try:
             until_it_spaces(one)
             os.kill(one, signal.SIGKILL)
-            wait_for(lambda: victim.said().count("a successor takes over") > deaths, "word of the death", 20)
+            wait_for(lambda: victim.said().count("a successor takes over") > deaths, "word of the death", 60)
         finally:
             os.kill(other, signal.SIGCONT)
         return True
@@ -95,7 +95,7 @@ def test_what_was_not_told_at_the_end_is_asked_again_on_resume(arena: Range) -> 
     for pid in (*workers, *collectors):
         os.kill(pid, signal.SIGSTOP)
     victim.signal(signal.SIGINT)
-    wait_for(lambda: "SIGINT" in victim.said(), "the first signal", 20)
+    wait_for(lambda: "SIGINT" in victim.said(), "the first signal", 60)
     victim.signal(signal.SIGINT)
     for pid in workers:
         os.kill(pid, signal.SIGCONT)

@@ -15,7 +15,7 @@ from tests.lab.responder import PORT, SCANNER, Range, letter_of
 from tests.lab.scan import LZR, parse
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 # Each host's fate is judged: one that is held up for some seconds still answers in time.
 QUICK = ("-handshakes", "http", "-rt", "1.5", "-t", "4", "-c", "4", "-w", "flow=1,collect=1")
@@ -53,14 +53,14 @@ def test_a_sweep_that_was_interrupted_is_resumed_in_its_order(arena: Range) -> N
     directory = arena.lab.directory
     state, out, err = directory / "state", directory / "out", directory / "err"
     arena.respond(first="10.64.0.0", count=1024, port=PORT, source=SCANNER, classes="hsa")
-    words = ("-p", str(PORT), NETWORK, *QUICK, "-r", "300", "-f", str(out), "--no-dashboard")
+    words = ("-p", str(PORT), NETWORK, *QUICK, "-r", "150", "-f", str(out), "--no-dashboard")
     with err.open("w") as said:
         process = subprocess.Popen(
             arena.scanner.command(LZR, *words, "--checkpoint", state), stdin=subprocess.DEVNULL, stderr=said
         )
         wait_for(lambda: out.exists() and out.stat().st_size > 10_000, "the first records", 60)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 128 + signal.SIGINT, err.read_text()
+        assert process.wait(120) == 128 + signal.SIGINT, err.read_text()
     assert err.read_text().splitlines()[-1].endswith(f" --resume {state} --dashboard=false")  # and no input
     before = len(_hosts(out))
     assert 0 < before < 1024
@@ -149,7 +149,7 @@ def test_of_an_acking_firewall_the_ports_that_are_left_are_not_asked(arena: Rang
     """Not one more SYN once it is known, and each port has its fate; others are asked on every port."""
     meta, ports = arena.lab.directory / "meta", 8192
     arena.respond(first="10.64.0.0", count=2, port=PORT, source=SCANNER, classes="as")
-    words = ("-p", f"{PORT},10001-{9999 + ports}", "10.64.0.0/31", *QUICK, "-haf", "3", "-r", "3000")
+    words = ("-p", f"{PORT},10001-{9999 + ports}", "10.64.0.0/31", *QUICK, "-haf", "3", "-r", "1000")
     with capture(arena.far) as seen:
         done = lzr(arena, *words, "-m", str(meta), "-f", "-")
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from tests.lab.responder import PORT, Range
 from tests.lab.scan import LZR
 from tests.system.test_e2e_responder import address
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 SCANS, HOSTS = 8, 32
 WORDS = (LZR, "--no-dashboard", "-w", "1", "-sendSYNs", "-rt", "2", "-t", "8")
@@ -91,7 +91,7 @@ def test_killed_at_any_moment(lab: Lab, tmp_path: Path, number: signal.Signals) 
             return process.wait(moments[scan])
         except subprocess.TimeoutExpired:
             process.send_signal(number)
-        return process.wait(60)
+        return process.wait(120)
 
     with ThreadPoolExecutor(4) as threads:
         ends = set(threads.map(killed, range(len(moments))))

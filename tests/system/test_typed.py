@@ -12,7 +12,7 @@ from tests.system.test_screen import Window, window
 
 __all__ = ["window"]
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 
 def start(here: Window, *options: str) -> None:
@@ -23,7 +23,9 @@ def test_typed_targets_are_scanned_beside_the_dashboard(arena: Range, window: Ca
     first = FIRST.rpartition(".")[0]
     arena.respond(first=FIRST, count=4, port=PORT, source=SCANNER, classes="h")
     here = window(100, 30)
-    start(here, "-sendSYNs", "-handshakes", "http", "-f", str(here.output), "-rt", "1", "-t", "4", "-rn", "0")
+    start(
+        here, "-sendSYNs", "-handshakes", "http", "-f", str(here.output), "-rt", "15", "-t", "4", "-rn", "0"
+    )
     here.tmux.until(lambda screen: "type one target a line" in screen and "Ctrl-D" in screen)
     here.type(f"{FIRST}:{PORT}")
     here.tmux.until(lambda screen: screen.startswith(" lzr"))

@@ -63,7 +63,7 @@ def test_a_mistake_is_one_sentence(box: Namespace, words: tuple[str, ...], says:
         input="192.0.2.7:80\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")

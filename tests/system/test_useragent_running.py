@@ -39,7 +39,7 @@ def test_a_server_reads_who_we_are() -> None:
         server = far.popen(sys.executable, "-c", SERVER, heard, stdout=subprocess.PIPE)
         assert server.stdout is not None
         assert server.stdout.readline().strip() in (b"up", "up")
-        words = ("-sendSYNs", "-handshakes", "https,http,https", "--user-agent", AGENT, "-t", "1", "-f", "-")
+        words = ("-sendSYNs", "-handshakes", "https,http,https", "--user-agent", AGENT, "-t", "6", "-f", "-")
         done = scanner.run(LZR, *words, input="10.1.0.9:8080\n")
         asked = heard.read_bytes()
     record = json.loads(done.stdout)

@@ -29,7 +29,7 @@ def test_real_zmap_unfiltered(lab: Lab, form: str) -> None:
         rows = rows.partition("\n")[2] if rows.startswith("saddr") else rows
     responder.stop()
     responder = arena.respond(first=FIRST, count=64, port=PORT, source=SCANNER, classes="hc")
-    found = scan(arena.scanner, "-t", "2", lines=rows)
+    found = scan(arena.scanner, "-t", "6", lines=rows)
     assert found.returncode == 0, found.stderr
     assert len(found.records) == 32
     assert {record["fingerprint"] for record in found.records} == {"http"}
@@ -41,6 +41,6 @@ def test_real_zmap_unfiltered(lab: Lab, form: str) -> None:
 @pytest.mark.root
 def test_port_0_from_row_to_record(arena: Range) -> None:
     arena.respond(first=FIRST, count=4, port=0, source=SCANNER, classes="h", more=["--premade"])
-    found = scan(arena.scanner, "-t", "2", lines=lines(4, port=0, classes="h"))
+    found = scan(arena.scanner, "-t", "6", lines=lines(4, port=0, classes="h"))
     assert found.returncode == 0, found.stderr
     assert [(record["sport"], record["fingerprint"]) for record in found.records] == [(0, "http")] * 4

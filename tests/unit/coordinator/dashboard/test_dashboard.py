@@ -376,7 +376,7 @@ class Tmux:
 
     def _do(self, *words: str) -> str:
         line = ["tmux", "-u", "-L", self._name, "-f", "/dev/null", *words]
-        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=120).stdout
 
     def screen(self) -> str:
         return self._do("capture-pane", "-p")
@@ -387,7 +387,7 @@ class Tmux:
     def resize(self, width: int, height: int) -> None:
         self._do("resize-window", "-x", str(width), "-y", str(height))
 
-    def until(self, true: Callable[[str], bool], seconds: float = 30.0) -> str:
+    def until(self, true: Callable[[str], bool], seconds: float = 120.0) -> str:
         """The screen, when it is as it should be."""
         end = time.monotonic() + seconds
         while not true(screen := self.screen()):
@@ -398,7 +398,7 @@ class Tmux:
 
     def close(self) -> None:
         subprocess.run(
-            ["tmux", "-L", self._name, "kill-server"], check=False, capture_output=True, timeout=20
+            ["tmux", "-L", self._name, "kill-server"], check=False, capture_output=True, timeout=120
         )
 
 
