@@ -39,7 +39,7 @@ from tests.lab.zmaplines import isn_of, lines, premade_ack
 pytestmark = pytest.mark.root
 
 QUICK = ("-rt", "1", "-t", "3")
-ONCE = ("-rt", "5", "-t", "3")
+ONCE = ("-rt", "2.5", "-t", "2.5")
 """Where packets are counted: nothing is sent again because a host, or a worker, was held up for a while."""
 
 

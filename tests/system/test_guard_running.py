@@ -13,7 +13,7 @@ from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, scan
 from tests.system.test_e2e_responder import services
-from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 from tests.system.test_faults_sending import Running
 
 pytestmark = pytest.mark.root
@@ -59,7 +59,7 @@ def test_a_destination_that_our_own_firewall_drops_costs_its_own_flows_only(aren
     )
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
     about = arena.lab.directory / "about"
-    options = ("-sendSYNs", "-w", "2", "-gatewayMac", arena.gateway_mac, *QUICK, "--metadata-file", about)
+    options = ("-sendSYNs", "-w", "2", "-gatewayMac", arena.gateway_mac, *PATIENT, "--metadata-file", about)
     done = scan(arena.scanner, *options, lines=services(count))
     assert done.returncode == 3, done.stderr
     once_each(done.records, wanted(count))
@@ -87,7 +87,7 @@ def test_without_a_guard_no_right_to_set_the_firewall_is_needed(arena: Range) ->
         "none",
         "-G",
         arena.gateway_mac,
-        *QUICK,
+        *PATIENT,
         "--no-dashboard",
         "-f",
         target,

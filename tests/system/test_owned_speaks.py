@@ -28,7 +28,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.messagesamples import SAMPLES
 from tests.private import Installation
 from tests.system.test_e2e_responder import services
-from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 from tests.system.test_installed_private import use
 from tests.unit.lzr.ipc.test_inbox_zmtp import BEGUN, frame
 
@@ -109,7 +109,7 @@ def test_a_process_in_a_workers_place(arena: Range) -> None:
     source, target, record = (arena.lab.directory / name for name in ("targets", "out", "meta"))
     source.write_text("".join(services(count)))
     with source.open() as stdin:
-        words = ("-sendSYNs", "-rate", "2000", "-w", "flow=2,collect=2", *QUICK, "-f", target, "-m", record)
+        words = ("-sendSYNs", "-rate", "600", "-w", "flow=2,collect=2", *PATIENT, "-f", target, "-m", record)
         victim = Victim(arena.scanner, *words, stdin=stdin)
     wait_for(lambda: lines_in(target) > 500, "records")
     root = os.readlink(f"/proc/{victim.worker()}/root")
@@ -196,7 +196,7 @@ def test_a_worker_that_sends_what_cannot_be(
     source, target = (arena.lab.directory / name for name in ("targets", "out"))
     source.write_text("".join(services(count)))
     with source.open() as stdin:
-        words = ("-sendSYNs", "-rate", "2000", "-w", "flow=2,collect=2", *QUICK, "-f", target)
+        words = ("-sendSYNs", "-rate", "2000", "-w", "flow=2,collect=2", *PATIENT, "-f", target)
         victim = Victim(arena.scanner, *words, stdin=stdin)
     assert victim.wait(90) == 0, victim.said()[-2000:]
     records = read(target)

@@ -27,7 +27,7 @@ from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.private import PYTHON
 from tests.system.test_e2e_responder import services
-from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 from workers import confinement
 
 pytestmark = [pytest.mark.root, pytest.mark.attack]
@@ -124,7 +124,7 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
     with source.open() as stdin:
         victim = Victim(
             arena.scanner,
-            *("-sendSYNs", "-rate", "1000", "-w", "flow=1,collect=2", *QUICK, "-f", "-"),
+            *("-sendSYNs", "-rate", "1000", "-w", "flow=1,collect=2", *PATIENT, "-f", "-"),
             stdin=stdin,
             stdout=theirs,
         )
@@ -188,7 +188,7 @@ def test_no_process_outlives_the_scan(arena: Range) -> None:
     source, target = (arena.lab.directory / name for name in ("targets", "out"))
     source.write_text("".join(services(count)))
     with source.open() as stdin:
-        words = ("-sendSYNs", "-rate", "1000", "-w", "1", *QUICK, "-f", target)
+        words = ("-sendSYNs", "-rate", "1000", "-w", "1", *PATIENT, "-f", target)
         victim = Victim(arena.scanner, *words, stdin=stdin)
     wait_for(lambda: lines_in(target) > 100, "records")
     pids = family(victim.pid)

@@ -20,7 +20,7 @@ from tests.lab.inside import Call, asked, call
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.system.test_e2e_responder import services
-from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 from workers import confinement
 
 pytestmark = [pytest.mark.root, pytest.mark.attack]
@@ -216,7 +216,7 @@ def test_what_running_processes_are_refused(arena: Range, proof: list[Path]) -> 
     with source.open() as stdin:
         victim = Victim(
             arena.scanner,
-            *("-sendSYNs", "-rate", "2000", "-w", "1", "-rn", "3", *QUICK, "-f", target),
+            *("-sendSYNs", "-rate", "1000", "-w", "1", "-rn", "3", *PATIENT, "-f", target),
             stdin=stdin,
         )
     proof.append(target.parent / "lzr-proof")
@@ -244,7 +244,7 @@ def test_what_running_processes_are_refused(arena: Range, proof: list[Path]) -> 
 
 def test_what_they_are_made_to_do_is_done(arena: Range) -> None:
     """The same calls in a process that is root, and outside the lab's refusals, do succeed."""
-    sleeper = arena.scanner.popen("sleep", "60")
+    sleeper = arena.scanner.popen("sleep", "600")
     wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", "it to sleep")
     place = arena.lab.directory / "lzr-proof"
     calls = {

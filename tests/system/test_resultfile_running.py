@@ -228,7 +228,7 @@ def test_a_collector_dies_in_an_appended_file(box: Box) -> None:
     assert box.scan("-f", target, "-I", source).returncode == 0
     before = target.read_bytes()
     source.write_text("".join(services(count)[8000:]))
-    words = ("-rate", "6000", "-w", "2", "--collect-workers", "2")
+    words = ("-rate", "2000", "-w", "2", "--collect-workers", "2")
     victim = Victim(box.arena.scanner, *QUICK, *words, "-f", target, "-I", source, stdin=subprocess.DEVNULL)
     for more in (1000, 4000):
         wait_for(lambda more=more: lines_in(target) > 8000 + more, "records")
@@ -254,7 +254,7 @@ def test_a_killed_scan_leaves_what_was_there(box: Box) -> None:
     victim.signal(signal.SIGKILL)
     victim.wait()
     with target.open("ab") as again:
-        assert opening.lock(again.fileno(), lambda seconds: bool(time.sleep(seconds)), 5)
+        assert opening.lock(again.fileno(), lambda seconds: bool(time.sleep(seconds)), 60)
     assert target.read_bytes().startswith(before)
     assert len(read(target)) > 64
 
