@@ -15,7 +15,8 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # linux/bpf_common.h
 LOAD, AND, JUMP, JUMP_EQUAL, RETURN = 0x20, 0x54, 0x05, 0x15, 0x06
@@ -26,8 +27,7 @@ _INT = 0xFFFFFFFF
 _ALL = 0xFFFFFFFFFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Only:
+class Only(Struct, frozen=True):
     """A call is allowed if this argument, masked with `mask`, is one of these values."""
 
     argument: int
@@ -35,8 +35,7 @@ class Only:
     mask: int = _INT
 
 
-@dataclass(frozen=True, slots=True)
-class NoneOf:
+class NoneOf(Struct, frozen=True):
     """A call is allowed if this argument, an int, is none of these values."""
 
     argument: int

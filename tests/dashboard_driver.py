@@ -11,8 +11,9 @@ import math
 import random
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from coordinator.dashboard.dashboard import Dashboard, export, export_kind
 from coordinator.monitor import status

@@ -13,7 +13,6 @@ These come from the coordinator, which is root: nothing unprivileged can write t
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import mmap
 import os
@@ -24,6 +23,7 @@ import sys
 import time
 
 import numpy as np
+from msgspec.structs import replace
 from setproctitle import setproctitle, setthreadtitle
 
 from lzr import syscalls
@@ -77,7 +77,7 @@ class ForkServer:
         if enclosed:
             os.close(directory)
         here = "" if enclosed else f"/proc/self/fd/{directory}"
-        self._job = dataclasses.replace(self._job, directory=here)
+        self._job = replace(self._job, directory=here)
         preload.close()
         gc.freeze()  # the children share these pages as long as nobody touches them
         gc.set_threshold(_YOUNG)
@@ -171,7 +171,7 @@ class ForkServer:
             pipe, *listening = given
             known = Credentials.unpack(os.read(pipe, 64))  # which the fork server has never seen
             os.close(pipe)
-            spawn = dataclasses.replace(spawn, token=known.token, results=known.results)
+            spawn = replace(spawn, token=known.token, results=known.results)
             highest = self._highest(given)
             self._keep_only_what_it_needs(spawn)
             if self._job.cores:

@@ -14,8 +14,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from coordinator.console.statusfile import StatusFile
 from coordinator.dashboard.terminal import abilities, columns, wanted
@@ -51,8 +52,7 @@ FRESH = 60.0
 notes."""
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What the dashboard's header says. title: what is scanned how, empty for the handshakes' names. cores:
     that may be used. guard_missing: our kernel's RSTs are not dropped.
     """
@@ -60,6 +60,9 @@ class About:
     title: str = ""
     cores: int = 1
     guard_missing: bool = False
+
+
+_UNTOLD = About()
 
 
 class Console:
@@ -81,7 +84,7 @@ class Console:
         invoker: tuple[int, int] | None = None,
         log: Log | None = None,
         typed: bool = False,
-        about: About = About(),
+        about: About = _UNTOLD,
         pause: Callable[[float], bool] = lambda _: False,
     ) -> None:
         self.options = options

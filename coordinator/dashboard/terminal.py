@@ -16,9 +16,10 @@ import shutil
 import sys
 import termios
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec import Struct
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"  # other screen, no cursor, no wrapping, empty
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -27,8 +28,7 @@ LEAVE = "\x1b[r\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
 _MANY = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
+class Abilities(Struct, frozen=True):
     """What a terminal can do."""
 
     cursor: bool  # it moves its cursor

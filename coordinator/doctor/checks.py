@@ -9,7 +9,8 @@ status 2, a warning goes into its log.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 LEVELS = (OK, WARNING, FAULT)
@@ -24,8 +25,7 @@ _EARLIEST = 1_735_689_600.0
 """2025-01-01: a clock that shows an earlier day has not been set."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a check has found. check: its name. level: of LEVELS. remedy: what to do, or an empty text."""
 
     check: str
@@ -38,8 +38,7 @@ class Finding:
         return "; ".join(filter(None, (self.sentence, self.remedy)))
 
 
-@dataclass(frozen=True, slots=True)
-class ScanNeeds:
+class ScanNeeds(Struct, frozen=True):
     """What the scan needs. sources: our addresses. frames: of each shard's receive and transmit ring."""
 
     interface: str | None = None
@@ -54,8 +53,7 @@ class ScanNeeds:
         return self.shards * sum(self.frames) * 2048  # bytes of a frame's slot
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True):
     """What this host has. Bytes and seconds; None where the host does not say."""
 
     kernels: str = "kernels in C"

@@ -12,7 +12,8 @@ import json
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from coordinator.doctor import checks, egress, facts, portways, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, ScanNeeds

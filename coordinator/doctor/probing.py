@@ -13,10 +13,10 @@ import os
 import select
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, ScanNeeds
 from coordinator.guard import guard

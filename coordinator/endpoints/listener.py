@@ -15,7 +15,8 @@ import select
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ACCEPTED = 256  # connections that one call accepts at most
 
@@ -26,8 +27,7 @@ Respond = Callable[[bytes], Answer]
 """Called with the request bytes so far. Returning all of them and no reply means: not complete yet."""
 
 
-@dataclass(slots=True)
-class _Client:
+class _Client(Struct):
     sock: socket.socket
     since: float
     peer: str = ""

@@ -13,7 +13,8 @@ never raises an exception in the scan.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lzr.errors import nearest
 from lzr.safetext import plain
@@ -45,8 +46,7 @@ class CommandError(ValueError):
     """The line is wrong; the text says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A number to set, or a change by a sum or a factor."""
 
     value: float
@@ -59,8 +59,7 @@ class Change:
         return current * self.value if self.how == "x" else self.value
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """`kind`: workers, rate, pause, resume, drain, quit, block, lease; status and help, for the server.
 
     networks, reason, by: whom to block, why, and who asks for it. seconds, since: of a lease, and from

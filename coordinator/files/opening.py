@@ -12,8 +12,9 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, Any
+
+from msgspec import Struct
 
 from coordinator.files.reach import Place, reach, trusted
 from lzr.errors import UsageError, printable
@@ -29,8 +30,7 @@ class Interrupted(Exception):
     """The user did not want to wait any longer."""
 
 
-@dataclass(frozen=True)
-class OpenFile:
+class OpenFile(Struct, frozen=True):
     """An open file. made: it did not exist before this call. regular: it is a regular file."""
 
     descriptor: int

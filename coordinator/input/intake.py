@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from coordinator.checkpoint.checkpoint import Checkpoint
@@ -58,8 +58,7 @@ class LineFollower(Protocol):
         """Whether our kernel may have reset some of these half-open connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """Which inputs this box scans. blocklist: addresses that are not scanned. shards: into how many the
     inputs are divided; shard: those that are this box's. max_targets: the most that are admitted, None for
     no limit. allow_printers: also on ports where whatever comes is printed. reopen: open ZMap's connections
@@ -74,6 +73,10 @@ class Admission:
     reopen: bool = False
 
 
+ALL = Admission()
+"""Of a scan by one box without a blocklist."""
+
+
 class Intake:
     """Takes text in, gives admitted targets out."""
 
@@ -81,7 +84,7 @@ class Intake:
         self,
         reader: Reader,
         ledger: Ledger,
-        admission: Admission = Admission(),
+        admission: Admission = ALL,
         *,
         checkpoint: Checkpoint | None = None,
         input_hash: InputHash | None = None,

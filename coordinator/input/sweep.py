@@ -10,8 +10,9 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from coordinator.files.filereader import FileReader
 from coordinator.input import networks
@@ -36,8 +37,7 @@ ASKS = 1 << 24
 _ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """share: this box's pairs. key: of their order. total: how many of them are to be scanned.
 
     text: stands in place of an input. sentence: a sentence for the log.

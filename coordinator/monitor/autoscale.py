@@ -20,8 +20,10 @@ STARVED * BUSY (a process that gets all of a core it wants is then far from BUSY
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import STARVED, cores_left, hottest
@@ -49,8 +51,7 @@ SETTLE = 10.0
 and time for a queue to be worked off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """Worker counts to go to, and why, for the log."""
 
     flow: int
@@ -58,8 +59,7 @@ class Advice:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Struct, frozen=True):
     """What is remembered from one call to the next: since when each condition has been true."""
 
     busy_since: tuple[float | None, float | None] = (None, None)  # flow, collect

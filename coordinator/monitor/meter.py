@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from coordinator.monitor.snapshot import (
     HISTORY_SECONDS,
@@ -43,8 +44,8 @@ so. A judgement."""
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
 _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
 _BY_KIND = ("ignored", "send_errors")
-_COORDINATOR = tuple(each.name for each in fields(Figures))
-_SHOWN = tuple(name for name in _SUMMED if name in Snapshot.__dataclass_fields__)
+_COORDINATOR = Figures.__struct_fields__
+_SHOWN = tuple(name for name in _SUMMED if name in Snapshot.__struct_fields__)
 _REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 

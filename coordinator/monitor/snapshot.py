@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from coordinator.monitor.figures import OUTCOME_WORDS, RARE_OUTCOMES
 
@@ -41,8 +42,7 @@ class ProcessState:
     DEAD = "dead"  # ended unasked; a successor is on its way
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessView:
+class ProcessView(Struct, frozen=True):
     """A process as it is seen from outside. Shares are of one core, 0..1; None: nothing is known yet."""
 
     name: str
@@ -66,8 +66,7 @@ class ProcessView:
         return self.cpu or self.busy
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerView(ProcessView):
+class WorkerView(ProcessView, frozen=True):
     """A flow worker."""
 
     shards: int = 1
@@ -84,8 +83,7 @@ class WorkerView(ProcessView):
     send_failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
+class Second(Struct, frozen=True):
     """What happened in one second of the past."""
 
     read: int = 0
@@ -98,8 +96,7 @@ class Second:
         return self.rx + self.tx
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(Struct, frozen=True):
     """A service that was named. `banner` is raw and hostile: only `lzr.safetext` may show it."""
 
     address: str
@@ -109,8 +106,7 @@ class Identified:
     banner: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class BlockOrder:
+class BlockOrder(Struct, frozen=True):
     """Somebody's order not to contact these networks any more.
 
     by: who, by their own account. at: seconds since the epoch. in_force: every process goes by it, and the
@@ -124,8 +120,7 @@ class BlockOrder:
     in_force: bool = False
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Struct):
     """What the coordinator counts: kept in its `Totals`, shown in every `Snapshot`.
 
     All counts are since the start (and, on a resumed scan, include what was done before).
@@ -173,7 +168,6 @@ class Figures:
     slowest_move: float = 0.0  # seconds
 
 
-@dataclass(slots=True)
 class Totals(Figures):
     """The coordinator's own figures: it updates one object and hands it to `Meter.snapshot`."""
 
@@ -186,7 +180,6 @@ class Totals(Figures):
     sweep_left: float | None = None  # seconds until a sweep gives up its last pair, if nothing else waits
 
 
-@dataclass(slots=True)
 class Snapshot(Figures):
     """A scan at one moment: the coordinator's figures, and what the meter makes of reports. Never changed."""
 

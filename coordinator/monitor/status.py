@@ -11,9 +11,10 @@ import io
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
@@ -81,7 +82,7 @@ def csv_row(snapshot: Snapshot) -> str:
 
 def as_dict(snapshot: Snapshot) -> dict[str, Any]:
     """Every figure, for machines. A banner's bytes are the code points of the same value."""
-    found = asdict(snapshot)
+    found: dict[str, Any] = msgspec.to_builtins(snapshot, builtin_types=(bytes,))
     found.update(
         elapsed=snapshot.elapsed,
         fates=snapshot.fates,

@@ -15,7 +15,8 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coordinator.network import neighbours
 from coordinator.network import netlink as nl
@@ -31,8 +32,7 @@ _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Struct, frozen=True):
     """How packets leave this host. MACs are 6 bytes; those of a family that was not asked for are None."""
 
     interface: str
@@ -57,8 +57,7 @@ class Network:
         return self.gateway_mac_v4 or self.gateway_mac_v6 or NO_MAC
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
+class _Link(Struct, frozen=True):
     name: str
     index: int
     mtu: int
@@ -71,8 +70,7 @@ class _Link:
         return bool(self.flags & nl.IFF_LOOPBACK)
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(Struct, frozen=True):
     index: int
     gateway: Address | None
     source: Address | None

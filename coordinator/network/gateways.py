@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from coordinator.network import neighbours
@@ -28,8 +29,7 @@ _OTHER_SECONDS = 0.5
 a scan is delayed by this where that gateway is silent, and a MAC that comes later is used from then on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(Struct, frozen=True):
     """A next hop of the rings. mtu: bytes of an IP packet on the path there. mac: 6 bytes, None if not
     known.
     """

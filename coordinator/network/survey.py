@@ -13,7 +13,9 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coordinator.network import netlink as nl
 from coordinator.network import portrules
@@ -40,8 +42,7 @@ _PORTS = ("bridge", "bond", "team", "openvswitch", "ovs")
 whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hardware:
+class Hardware(Struct, frozen=True):
     """A link. part: it is a member of a bridge or bond. vrf: it stands for a routing table and carries no
     packets.
     """
@@ -61,8 +62,7 @@ class Hardware:
         return self.kind == ETHERNET and len(self.mac) == 6
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """How packets to an interval go. gateway: None on the same link. single: one next hop, and nothing is
     wrapped around the packet. local: to this host itself. by_port: a rule that looks at ports applies.
     """

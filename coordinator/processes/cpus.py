@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from coordinator.processes import cgroups
 from lzr import pinning
@@ -28,8 +29,7 @@ MOST_SHARDS = 256
 """Sockets in a fan-out group (PACKET_FANOUT_MAX, packet(7))."""
 
 
-@dataclass(frozen=True, slots=True)
-class Workers:
+class Workers(Struct, frozen=True):
     """How many flow workers and collectors to start with. why: a sentence for the user."""
 
     flow: int

@@ -10,8 +10,9 @@ import grp
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _TO_GIVE_UP_ROOT = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP"}
@@ -25,8 +26,7 @@ class UserError(Exception):
     """The user to run as cannot be used; the text is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A user and group to run as."""
 
     name: str

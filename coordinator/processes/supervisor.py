@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from coordinator.monitor.meter import Meter
@@ -44,24 +44,21 @@ _SHOWN_IGNORED = 1000
 disk with them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Struct, frozen=True):
     """The fork server has forked a process."""
 
     name: str
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResultsWritten:
+class ResultsWritten(Struct, frozen=True):
     """The collector `name` says that outcomes are written."""
 
     name: str
     message: messages.Written
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(Struct, frozen=True):
     """A process's figures. last: no more will come."""
 
     name: str
@@ -69,16 +66,14 @@ class Stats:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessFault:
+class ProcessFault(Struct, frozen=True):
     """A process cannot go on. gone: the reader of the output has gone. reason: a sentence, or empty."""
 
     reason: str
     gone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SweepHeard:
+class SweepHeard(Struct, frozen=True):
     """A flow worker has received answers to a sweep's SYNs, or has sent all SYNs of a stretch."""
 
     name: str

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from coordinator.commandline import troubles
 from coordinator.files import patient
 from coordinator.files.opening import is_deleted, is_regular, open_written
@@ -232,7 +234,7 @@ def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
     found["guard"] = not snapshot.guard_missing
     found["results_lost"] = snapshot.results_lost
     found["warnings"] = list(snapshot.warnings)
-    found["blocks"] = [asdict(block) for block in snapshot.blocks]
+    found["blocks"] = [structs.asdict(block) for block in snapshot.blocks]
     return found
 
 

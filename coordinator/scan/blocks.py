@@ -6,8 +6,9 @@ A block lasts to the end of the scan, and a resumed scan keeps it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from coordinator.monitor.snapshot import BlockOrder
 from lzr.ipc import messages

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake
@@ -37,8 +37,7 @@ within 0.2 s. A shard that moves has an eighth of the targets or less, and is op
 Rows = NDArray[Any]
 
 
-@dataclass(slots=True)
-class Paced:
+class Paced(Struct):
     """What the pacing did since the last `take_paced`.
 
     begun: targets that were let through. held: some had to wait for the rate. clogged: the workers had no

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from coordinator.scan.feeder import Paced
 from coordinator.scan.reading import Seen
@@ -12,8 +12,7 @@ _NEARLY = 0.8
 tenth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What held the scan back.
 
     paced: the rate. late: the rate, which was nevertheless not reached because the loop was late.

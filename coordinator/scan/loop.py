@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.signals import Signals
@@ -39,8 +40,7 @@ _FINISHING = "no more is begun, what is in flight is finished; once more ends it
 _ENOUGH = "done, with as many results as asked for"
 
 
-@dataclass(frozen=True, slots=True)
-class ScanEnding:
+class ScanEnding(Struct, frozen=True):
     """status: for the shell. failure: a sentence if the scan failed. unfinished: --resume could do the
     rest.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.console.alerts import Alerts
@@ -27,8 +28,7 @@ from lzr.pacing.bucket import DEPTH, Pacer
 from lzr.sweep.scheduler import Scheduler
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """The parts of a running scan. sweeping: None unless address space is swept. checkpoint: None without
     --checkpoint.
     """

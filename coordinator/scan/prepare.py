@@ -7,9 +7,11 @@ import socket
 import time
 import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbits as random_bits
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from coordinator.console.console import About, Console
 from coordinator.console.signals import Signals
@@ -58,8 +60,7 @@ _UNREACHED = 4096
 list may begin with hosts that have no route, but hardly with thousands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(Struct, frozen=True):
     """The input, read as far as its first targets, if it has any.
 
     seed, secrets: of this run. size: estimates how many inputs there are. more: the input has not ended. now:
@@ -83,8 +84,7 @@ class Begun:
         return not self.first
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """Everything that the loop needs; it does not change any more.
 
     sources: chooses our address and port for each target. workers: how many processes to start with.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coordinator.input.intake import EARLY, Intake
 from coordinator.input.plaintext import PlainText
@@ -20,8 +21,7 @@ _OVERTAKEN = (
 )
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """How the input was since the last `take_seen`.
 
     starved: it had nothing to read. filled: there was no room for more of it. held_up: more was waiting in it

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 
+from msgspec.structs import replace
 from setproctitle import setproctitle, setthreadtitle
 
 from coordinator.console.signals import Signals

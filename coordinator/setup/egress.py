@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
@@ -19,8 +20,7 @@ from lzr.sourceports import DEFAULT_PORTS
 _FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`filters.socket_filter`)
 
 
-@dataclass(frozen=True, slots=True)
-class Egress:
+class Egress(Struct, frozen=True):
     """ports: first and last of our source ports. own_v4: our addresses for the socket filter, where they are
     known and few; else empty, and any address is let in.
     """

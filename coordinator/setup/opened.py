@@ -8,10 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import randbits as random_bits
 from typing import Any
+
+from msgspec import Struct
 
 from coordinator.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checkpoint.hashes import InputHash, digests
@@ -52,8 +53,7 @@ _MOST_TRACED = 10_000_000
 """Most lines of -d, about 1 GB, so that neither a worker that was taken over nor a host can fill a disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
     port_orders: in which order each port's handshakes are tried, None where all ports have the same.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.packet.payloads import ProbeTemplate
@@ -21,8 +22,7 @@ after 45 s. A judgement: so many losses in a row are rare at any loss rate at wh
 (docs/faults.md)."""
 
 
-@dataclass(frozen=True)
-class FlowConfig:
+class FlowConfig(Struct, frozen=True):
     """Times in seconds; `probes[i]` is what handshake i sends. Without any, a flow ends with its SYN-ACK.
 
     cooldown: how long the answer to a listed target's SYN is awaited after its last SYN. max_data: bytes of a

@@ -7,10 +7,10 @@ them into those of another.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.flow.ackfirewall import FirewallProbes
@@ -22,8 +22,7 @@ from lzr.rows import HELD, TIMER, FlowState, copied, join, pick, put
 Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
 
-@dataclass(frozen=True, slots=True)
-class ShardFlows:
+class ShardFlows(Struct, frozen=True):
     """flows: FLOW rows. armed: TIMER rows, within a kind in the order in which they are due. asked: ASKED
     rows, of probes for ACKing firewalls. held: by place, the bytes that came in order and early segments by
     sequence number."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgpack
@@ -22,8 +21,7 @@ from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Made by the coordinator, handed to the fork server, the same for every worker and collector.
 
     directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
@@ -92,8 +90,7 @@ class Job:
         return f"ipc://{self.directory}/{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """The first message to the fork server.
 
     Descriptors come with it: the run's directory, `job.shards` packet sockets, the raw IP sockets, the
@@ -106,8 +103,7 @@ class Setup:
     routed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorOutput:
+class CollectorOutput(Struct, frozen=True):
     """One output of a collector: its descriptor, its form, the length that counts, and whether it is new.
 
     shared: other programs write to it too, so nothing may be cut off. lines: records of this scan in it.
@@ -121,8 +117,7 @@ class CollectorOutput:
     lines: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """A child to fork. role: flow or collect; number and name (also its sockets'): used for this child only.
 
     token, results: its credentials (`lzr.ipc.credentials`). The child reads them from a pipe that comes

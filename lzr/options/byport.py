@@ -14,9 +14,9 @@ HandshakeNum below their number means what it always did, then those that only t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.errors import UsageError, printable, suggest
@@ -30,8 +30,7 @@ _KEYS = ("default", "ports")
 Ranges = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ByPort:
+class ByPort(Struct, frozen=True):
     """What the files say. default: the order of all other ports, () where no file states one. orders: each
     with its ports. notes: sentences for the user. whole: whether the preset `all` is used.
     """
@@ -42,8 +41,7 @@ class ByPort:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PortOrders:
+class PortOrders(Struct, frozen=True):
     """The handshake orders of a scan. names: all its handshakes, to which every handshake number refers.
     orders: by number, the first for all other ports. of_port: (65536,) uint8, the number of each port's
     order.
@@ -51,7 +49,7 @@ class PortOrders:
 
     names: tuple[str, ...]
     orders: tuple[tuple[int, ...], ...]
-    of_port: NDArray[np.uint8] = field(repr=False)
+    of_port: NDArray[np.uint8]
 
     def named(self, number: int) -> tuple[str, ...]:
         """The handshakes of an order, by name."""

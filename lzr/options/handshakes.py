@@ -8,7 +8,8 @@ name means before it goes by its letters.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from lzr.errors import UsageError, nearest, printable
 from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
@@ -45,8 +46,7 @@ _OURS = {plain(name): name for name in BY_NAME}
 _TRANSPORTS = ("tcp", "udp")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """names: of handshakes, each once. named: those the user has named. notes: sentences for the user."""
 
     names: tuple[str, ...]

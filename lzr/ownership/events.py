@@ -8,11 +8,10 @@ has died is never taken for one of its successor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(Struct, frozen=True):
     """From now on there shall be so many flow workers and collectors. The first such event starts the
     scan.
     """
@@ -21,15 +20,13 @@ class Want:
     collect: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A process has started and takes orders."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Died:
+class Died(Struct, frozen=True):
     """A process has ended, told to or not: nothing of it comes any more, except what is on the way already.
 
     status: its exit status, negative for a signal.
@@ -39,16 +36,14 @@ class Died:
     status: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """A flow worker has mapped the shard's socket and taken its flows."""
 
     name: str
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Struct, frozen=True):
     """A flow worker has given a shard up; all its results are written.
 
     flows: what the next worker needs to go on with them; passed on unread.
@@ -59,24 +54,21 @@ class Released:
     flows: object
 
 
-@dataclass(frozen=True, slots=True)
-class Fenced:
+class Fenced(Struct, frozen=True):
     """The collector that writes takes nothing more from `incarnation`, a dead flow worker's number."""
 
     name: str
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(Struct, frozen=True):
     """A collector has dropped what it held and sends finished lines to `writer` from now on."""
 
     name: str
     writer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """The scan ends: all processes of this role are to stop, and nobody is replaced any more."""
 
     role: str

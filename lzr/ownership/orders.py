@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from lzr.ownership.events import Event
 
 # --- to be done with processes -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Start a process. number: its own, also the incarnation of its results.
 
     fenced: for a collector, the numbers of flow workers that have died. replaces: its predecessor died.
@@ -24,8 +23,7 @@ class Spawn:
     replaces: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
+class Adopt(Struct, frozen=True):
     """Tell a worker to take a shard over. flows: what its predecessor released, None if there is nothing."""
 
     name: str
@@ -33,47 +31,41 @@ class Adopt:
     flows: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Tell a worker to give a shard up, after the targets that are on the way to it."""
 
     name: str
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Tell a process that is no longer wanted to end."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(Struct, frozen=True):
     """Tell the collector that writes to take nothing more from a dead flow worker."""
 
     name: str
     incarnation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """Tell a collector to drop what it holds and to send finished lines to `writer`."""
 
     name: str
     writer: str
 
 
-@dataclass(frozen=True, slots=True)
-class SendTo:
+class SendTo(Struct, frozen=True):
     """Tell a flow worker to send its results, again those that are not acknowledged, to `collector`."""
 
     name: str
     collector: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     """A process has ended: close its sockets.
 
     asked: it was told to end. vacant: it was told to end and nobody takes its place, while the scan goes on.
@@ -90,8 +82,7 @@ class Forget:
 # --- to be known by who feeds the shards -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ShardOpened:
+class ShardOpened(Struct, frozen=True):
     """The worker `name`, at `index`, may be fed flows of this shard.
 
     took: seconds for which the shard was closed, None if it had never been open.
@@ -103,29 +94,25 @@ class ShardOpened:
     took: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class ShardClosed:
+class ShardClosed(Struct, frozen=True):
     """Nobody may be fed flows of this shard until it is opened again."""
 
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
-class TryAgain:
+class TryAgain(Struct, frozen=True):
     """The shard was lost and is open again: its inputs without a fate are to be sent again."""
 
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """The scan cannot go on; the sentence says why."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(Struct, frozen=True):
     """A report that is false or too late: its sender does not own the shard, or is dead."""
 
     event: Event

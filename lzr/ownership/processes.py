@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 FLOW, COLLECT = "flow", "collect"
 """Roles: flow workers own shards, collectors take their results."""
 
 
-@dataclass(slots=True)
-class Process:
+class Process(Struct):
     """A flow worker or a collector. index: its place. ready: it takes orders. leaving: it was told to end."""
 
     role: str

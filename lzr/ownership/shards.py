@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from lzr.ownership.orders import Adopt, Order, Release, ShardClosed, ShardOpened, TryAgain
 from lzr.ownership.processes import FLOW, Process, Processes
@@ -92,8 +93,7 @@ def diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-@dataclass(slots=True)
-class Shard:
+class Shard(Struct):
     """owner: name of the worker that has the shard, or is to adopt it.
 
     fences: numbers of owners that died and whose fence is not confirmed yet. next_index: place of the worker

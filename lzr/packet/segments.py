@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
@@ -230,8 +231,7 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
     return (total & 0xFFFF) + (total >> 16)
 
 
-@dataclass(frozen=True)
-class LinkHeader:
+class LinkHeader(Struct, frozen=True):
     """The link-layer header of our frames: MACs of 6 bytes; the next hop may differ by family.
 
     mss_v4, mss_v6: the MSS that our SYNs announce.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
@@ -45,8 +46,7 @@ class WayKind:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """source: our address as two halves; (0, 0) where any address of the family will do. mtu: of the packets.
 
     link: the interface index by which they leave, 0 where that makes no difference. by_port: rules of this

@@ -8,22 +8,20 @@ and a probe needs no matcher to be useful (`wait`, `newlines`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Host:
+
+class Host(Struct, frozen=True):
     """The peer as an HTTP authority (RFC 9110 §7.2): address, brackets around IPv6, port unless 80."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """The peer's address alone, as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Random:
+class Random(Struct, frozen=True):
     """`size` bytes, fresh for each connection (TLS random, cookies); no line ends among them."""
 
     size: int
@@ -62,8 +60,7 @@ class Identity(NamedTuple):
     details: Details = NO_DETAILS
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(Struct, frozen=True):
     """One protocol.
 
     name: the handshake's name and the label it gives.

@@ -7,7 +7,8 @@ Unless told otherwise, the probes of the reference keep its browser's name and t
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from lzr.protocols._protocol import Part, Protocol
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from lzr import addresses
 from lzr.records.fields import FIELDS, NUMBERS, choose
@@ -26,8 +27,7 @@ class NotOurs(ValueError):
     """The file holds something else; the text completes "FILE …"."""
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """What the file holds. torn: bytes at the end that are no whole line, of a run that was interrupted.
     unended: the last record is whole, and only its line end is missing. headed: it begins with the heading of
     a CSV.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
@@ -69,8 +69,7 @@ def _by_number(column: NDArray[Any]) -> dict[int, int]:
     return {number: count for number, count in enumerate(np.bincount(column).tolist()) if count}
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """Counts over the records so far.
 
     counters: the reference's, by name.

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SLICES = 16
 """Slices of the time in which an answer is expected. A judgement: it is forgotten a sixteenth late."""
@@ -41,8 +42,7 @@ _ERROR = 2
 """Standard deviations by which the share that answers may be larger than was counted (Poisson)."""
 
 
-@dataclass(slots=True)
-class _Slice:
+class _Slice(Struct):
     """SYNs and answers from `begin` to `last`."""
 
     begin: int

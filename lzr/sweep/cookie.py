@@ -12,10 +12,10 @@ the SYN has to guess both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
@@ -36,8 +36,7 @@ _HIGH_BITS = np.uint64(0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS)
 _HALF, _WORD = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-@dataclass(frozen=True)
-class Cookies:
+class Cookies(Struct, frozen=True):
     """key: of SipHash. filter: of the cookie of the socket filter. ports: our source ports, both included."""
 
     key: Key

@@ -13,10 +13,10 @@ has come. ARCHITECTURE.md says why this and not ZMap's multiplicative group.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
@@ -31,8 +31,7 @@ MOST = 1 << 48
 _HALF = np.uint64(32)
 
 
-@dataclass(frozen=True)
-class Permutation:
+class Permutation(Struct, frozen=True):
     """size: how many there are. left, right: the two ranges. keys: of the rounds, 64 bits each."""
 
     size: int

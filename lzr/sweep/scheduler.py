@@ -25,9 +25,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.packet.icmp import KINDS
@@ -69,8 +69,7 @@ _SPOKEN = np.isin(
 """Verdicts that nothing can improve on; an ICMP error may still be followed by the host's own answer."""
 
 
-@dataclass(slots=True)
-class Stretch:
+class Stretch(Struct):
     """first, count: its places. worker: the one that has it. sent_at: when its last SYN left, None until
     then.
 
@@ -90,8 +89,7 @@ class Stretch:
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """A stretch whose time is over: the verdict on each place from `first` on."""
 
     first: int

@@ -7,8 +7,9 @@ So the coordinator needs few turns, and the rate on the wire is still smooth. Ti
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 SLICE = 1_000_000
 """ns between two slices of a stretch; the caller may take those of some ms at once and space them itself."""
@@ -16,8 +17,7 @@ SLICE = 1_000_000
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class SpreadPart(Generic[T]):
+class SpreadPart(Struct, Generic[T]):
     """count: pairs, of which `done` have been taken. begin: when the first of its slices is due."""
 
     what: T

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves
@@ -52,8 +52,7 @@ class OwnAddresses:
         return np.asarray(found, bool)
 
 
-@dataclass(frozen=True)
-class Syns:
+class Syns(Struct, frozen=True):
     """Makes the SYNs of a sweep. share: this box's pairs. own: our addresses. cookies: make the ISNs."""
 
     share: Share

@@ -9,10 +9,10 @@ fixed, so a resumed scan finds the same target under the same number.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves, is_v4
@@ -28,8 +28,7 @@ Ports = tuple[tuple[int, int], ...]
 """Ranges of ports, first and last; sorted, disjoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """`count` addresses from `first` on, each with every port; or, if `name` is set, a name's address."""
 
     first: Halves
@@ -57,8 +56,7 @@ class Block:
         return ""
 
 
-@dataclass(slots=True)
-class Expansion:
+class Expansion(Struct):
     """The targets of one line that are still to be made. Those of a name wait until its address is known.
 
     ordinal: number of the next of them among the inputs. number, text: the line, as shown to people.
@@ -69,7 +67,7 @@ class Expansion:
     number: int
     text: str
     at: int = 0
-    _ports: NDArray[np.uint64] | None = field(default=None, repr=False)
+    _ports: NDArray[np.uint64] | None = None
 
     @property
     def left(self) -> int:

@@ -12,10 +12,10 @@ import csv
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from lzr.targets import lines
 from lzr.targets.expand import Block, merged
@@ -39,8 +39,7 @@ SCHEMES = {
 """Ports of URLs that name none."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeadingColumns:
+class HeadingColumns(Struct, frozen=True):
     """What a heading says: where the address and the port of a line stand; port -1: nowhere."""
 
     mark: str

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lzr import addresses
@@ -49,8 +49,7 @@ class Rejected(NamedTuple):
     excerpt: str
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(Struct):
     """What came of one chunk.
 
     rows: the targets, TARGET rows in input order. refused: numbers of the refused inputs, counted as

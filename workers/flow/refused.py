@@ -11,10 +11,10 @@ pauses, because the queue may have been full by chance. Then it is given up, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.packet.segments import parse
@@ -31,8 +31,7 @@ MOST = 1024
 """Most frames set aside; beyond that a frame is given up at its first refusal."""
 
 
-@dataclass(slots=True)
-class Aside:
+class Aside(Struct):
     """A frame, as it was in the ring."""
 
     octets: bytes

@@ -17,12 +17,12 @@ import termios
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from coordinator.dashboard.canvas import ASCII, UNICODE, bar, chart, fit, resample, width_of
 from coordinator.dashboard.dashboard import Dashboard, export, export_kind, render

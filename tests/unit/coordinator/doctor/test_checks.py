@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, WorkerView

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from coordinator.monitor import numbers, status
 from coordinator.monitor.bottleneck import bottleneck

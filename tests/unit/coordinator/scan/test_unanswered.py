@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from coordinator.monitor.snapshot import Snapshot
 from coordinator.network.discover import Network
