@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from coordinator.checkpoint.checkpoint import HANDED, load
 from coordinator.checkpoint.saved import Saved
@@ -23,6 +24,7 @@ from coordinator.files.opening import open_written
 from coordinator.fleet import leasefile, lockfile, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import __version__
+from lzr.analysis.metadata import section
 from lzr.errors import UsageError, printable
 from lzr.fleet import dealing, lease, rates
 from lzr.fleet.lock import Lock, Run
@@ -51,6 +53,18 @@ class Outcome:
     sentence: str
     records: int
     inputs: int
+
+
+class _Ended(NamedTuple):
+    """How a run's last scan has ended. unfinished: something is left to do. lost: results are. blocked: how
+    many targets lists of networks have kept out, where nothing was recorded.
+    """
+
+    status: int
+    unfinished: bool
+    failure: str
+    lost: bool
+    blocked: int
 
 
 def rate_of(lock: Lock, box: str) -> int:
@@ -202,22 +216,28 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
         state = zmapstate.read(found)
         records, inputs, begun = state.records, state.inputs, begun or bool(state.done)
     ending = _ending(lock, run, found)
-    if ending is not None and ending[0] in (OK, LOST) and not ending[1]:
-        what = "done" if ending[0] == OK else "done, and results were lost"
+    if ending is not None and ending.status in (OK, LOST) and not ending.unfinished:
+        what = "done" if ending.status == OK else "done, and results were lost"
+        if ending.status == LOST and not ending.lost:
+            what = "done, but a file beside its results is not whole"
         sentence = f"{run.name} is {what}: {records:,} records"
-        return Outcome("done", ending[0], sentence, records, inputs)
-    why = (ending[2] if ending is not None else "") or _last_line(found.log)
+        if ending.blocked and not records:
+            sentence += f"; {ending.blocked:,} targets of its shards are blocked, and nothing else was there"
+        return Outcome("done", ending.status, sentence, records, inputs)
+    why = (ending.failure if ending is not None else "") or _last_line(found.log)
     reason = f": {why}" if why else ""
-    left = ending[0] if ending is not None else status
+    left = ending.status if ending is not None else status
     code = left if left is not None and 0 < left < 256 else FAILED
     if not begun:
         return Outcome("failed", code, f"{run.name} has not begun{reason}", records, inputs)
-    refused = status == MISTAKE if ending is None else ending[0] not in (OK, LOST) and ending[0] <= 128
+    refused = status == MISTAKE
+    if ending is not None:
+        refused = ending.status not in (OK, LOST) and ending.status <= 128
     if refused:
         return Outcome(
             "failed", code, f"{run.name} has failed after {records:,} records{reason}", records, inputs
         )
-    because = f" ({ending[2]})" if ending is not None and ending[2] else ""
+    because = f" ({ending.failure})" if ending is not None and ending.failure else ""
     sentence = (
         f"{run.name} was interrupted after {records:,} records{because}; lzr fleet shard goes on with it"
     )
@@ -246,22 +266,30 @@ def has_ended(lock: Lock, run: Run, found: RunDirectory) -> bool:
 def has_lost_its_lease(lock: Lock, run: Run, found: RunDirectory) -> bool:
     """Whether the last scan has ended because its lease had run out."""
     ending = _ending(lock, run, found)
-    return ending is not None and ending[2] == lease.OVER
+    return ending is not None and ending.failure == lease.OVER
 
 
-def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] | None:
-    """Status, whether something is left to do, and what failed, from the metadata of this very run."""
+def _ending(lock: Lock, run: Run, found: RunDirectory) -> _Ended | None:
+    """What the metadata of this very run say of its ending."""
     try:
         with open(found.metadata, "rb") as file:
             table = json.loads(file.read(_MOST_METADATA))
         options, ending = table["options"], table["ending"]
         status, unfinished, failure = ending["status"], ending["unfinished"], ending["failure"]
+        lost, blocked = table.get("results_lost") is not False, _blocked(table)
         same = (options["plan_id"], options["generation"]) == (lock.id, run.generation)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if not same or type(status) is not int or type(unfinished) is not bool or not isinstance(failure, str):
         return None
-    return status, unfinished, failure
+    return _Ended(status, unfinished, failure, lost, blocked)
+
+
+def _blocked(table: dict[str, Any]) -> int:
+    """How many targets lists of networks have kept out, by a run's metadata; 0 where that is not said."""
+    fates = section(section(table, "inputs"), "fates")
+    count = fates.get("blocklisted")
+    return count if type(count) is int and count > 0 and not fates.get("recorded") else 0
 
 
 def _last_line(path: str) -> str:

@@ -7,20 +7,30 @@ which their hashes prove.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from coordinator.commandline import running
-from coordinator.fleet import leasefile, lockfile
+from coordinator.files.filereader import FileReader
+from coordinator.fleet import leasefile, lockfile, placing
+from coordinator.input import networks
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet import dealing, planoptions
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock
+from lzr.fleet.plan import Plan
+from lzr.options import parse
+from lzr.rows import Rows
+from lzr.targets.blocklist import Blocklist
+from lzr.targets.lists import ListReader
 
 NAME = "fleet check"
+_MOST = 1 << 24
+"""Targets that are looked at; a list of more that are all blocked is taken to have others behind them."""
 
 Runs = Callable[[Lock], bool]
 """Whether a controller works by a lock on this machine, if that can be told."""
@@ -94,7 +104,59 @@ def settle(path: str) -> Lock:
     )
     digest, lines = (None, None) if plan.input is None else lockfile.digest_of_input(plan.input)
     blocked = lockfile.digest_of_lists(plan)
+    _check_leftover(plan)
     return locks.settled(plan, __version__, lockfile.sum_of(data), digest, lines, blocked)
+
+
+def _check_leftover(plan: Plan) -> None:
+    """Raises UsageError where blocklists and allowlists leave nothing of what the plan is to scan.
+
+    Where a name decides that, or ZMap chooses the targets, nothing is said.
+    """
+    if plan.zmap is not None:
+        return
+    names: list[str] = []
+
+    def leave(name: str) -> Sequence[Any]:
+        """What a name stands for is for the boxes to find out."""
+        names.append(name)
+        raise OSError
+
+    try:
+        if plan.input is None:
+            placing.whole(plan, leave)
+            return
+        options = parse.parse([*placing.listed(plan), "--send-syns"])
+        lists = networks.policy(options, FileReader(lambda _: False, lambda _: None), leave)
+    except UsageError:
+        if names:
+            return
+        raise
+    if lists is not None and (count := _all_blocked(plan.input, lists)):
+        raise UsageError(
+            f"nothing is left to scan of {printable(plan.input)}: blocklist or allowlist keep out all of "
+            f"its {count:,} targets"
+        )
+
+
+def _all_blocked(path: str, lists: Blocklist) -> int:
+    """How many targets a list has, where all of them are blocked; 0 where one is not, or there is none."""
+    reader, count = ListReader(), 0
+
+    def passes(rows: Rows) -> bool:
+        nonlocal count
+        count += len(rows)
+        return count > _MOST or bool(lists.allowed(rows["peer_hi"], rows["peer_lo"]).any())
+
+    for chunk in (*lockfile.lines_of_input(path), b""):
+        batch = reader.feed(chunk) if chunk else reader.finish()
+        if batch.names or passes(batch.rows):
+            return 0
+        while reader.pending:
+            batch = reader.more()
+            if batch.names or passes(batch.rows):
+                return 0
+    return count
 
 
 def _parser() -> running.Parser:

@@ -18,6 +18,7 @@ from coordinator.input.sweep import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
+from lzr.fleet.plan import Plan
 from lzr.options import parse
 from lzr.sweep.share import Share
 from lzr.targets.lists import ListReader
@@ -48,12 +49,22 @@ def of(lock: Lock) -> Placing:
         return anywhere if _has_names(plan.input) else Hashed(plan.shards)
     if lockfile.digest_of_lists(plan) != lock.blocklist_sha256:
         raise UsageError("the plan's blocklist is not what it was, so it cannot be told what was to be swept")
-    blocklists = [word for path in plan.blocklist for word in ("--blocklist-file", path)]
-    words = [*plan.options, *blocklists, "--target-ports", plan.target_ports or "", *plan.targets]
+    return SweptShards(whole(plan), plan.shards)
+
+
+def whole(plan: Plan, lookup: networks.Lookup = networks.ask) -> Share:
+    """All pairs of a plan that sweeps. lookup: gives the addresses of names. Raises UsageError, also where
+    there is no pair.
+    """
+    words = [*listed(plan), "--target-ports", plan.target_ports or "", *plan.targets]
     options = parse.parse(words)
     reader = FileReader(lambda _: False, lambda _: None)
-    share = swept(options, reader, networks.policy(options, reader), plan.seed).share
-    return SweptShards(share, plan.shards)
+    return swept(options, reader, networks.policy(options, reader, lookup), plan.seed, lookup=lookup).share
+
+
+def listed(plan: Plan) -> list[str]:
+    """A plan's options and blocklists, as words of a command line."""
+    return [*plan.options, *(word for path in plan.blocklist for word in ("--blocklist-file", path))]
 
 
 def _has_names(path: str) -> bool:

@@ -138,6 +138,8 @@ def _say_ledger(
         balance.compare(found)
     for sentence in balance.faults:
         running.say(name, sentence)
+    if balance.warning:
+        running.say(name, balance.warning)
     if not quiet or not balance.agrees:
         running.say(name, balance.sentence())
     return balance.agrees

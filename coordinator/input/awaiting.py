@@ -109,14 +109,16 @@ def _useless(what: str, intake: Intake, options: Options) -> str:
     return f"{what} ({first}): {advice(intake.first, send_syns=options.send_syns)}"
 
 
-def nothing(intake: Intake, options: Options) -> str:
-    """Why the ended input has nothing to scan. Raises UsageError where that is the user's mistake.
+def nothing(intake: Intake, options: Options) -> tuple[str, bool]:
+    """Why the ended input has nothing to scan, and whether that is worth a warning.
+
+    Raises UsageError where it is the user's mistake.
 
     An empty input is none: ZMap may have found nothing.
     """
     fates = intake.fates
     if not fates.read:
-        return "the input is empty: nothing to scan"
+        return "the input is empty: nothing to scan", False
     if fates.rejected == fates.read:
         raise UsageError(_useless("no line of the input can be used", intake, options))
     if fates.rejected + fates.unresolved == fates.read:
@@ -129,4 +131,18 @@ def nothing(intake: Intake, options: Options) -> str:
         **fates.other(),
     }
     why = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"nothing is left to scan of {fates.read:,} inputs: {why}"
+    inputs = "1 input" if fates.read == 1 else f"{fates.read:,} inputs"
+    said = f"nothing is left to scan of {inputs}: {why}"
+    known = fates.rejected + fates.unresolved + fates.blocklisted + fates.duplicates + fates.printers
+    lists = " and ".join(flag for flag, paths in _lists(options) if paths)
+    chosen = (
+        options.send_syns and options.resume is None
+    )  # and not what ZMap found, or what is left of a list
+    if fates.blocklisted and known == fates.read and chosen and lists:
+        raise UsageError(f"{said} ({lists})")
+    return said, bool(fates.blocklisted)
+
+
+def _lists(options: Options) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Flags of the lists that say who is not scanned, and their files."""
+    return ("--blocklist-file", options.blocklist_file), ("--allowlist-file", options.allowlist_file)

@@ -51,9 +51,12 @@ def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signa
     the failure in a sentence."""
     options, outputs, intake = opened.options, opened.outputs, begun.intake
     if not signals.count:
-        why = nothing(intake, options)
+        why, warned = nothing(intake, options)
         opened.log.info(begin(outputs, opened.checkpoint, options))
-        opened.log.info(why)
+        if warned:
+            console.alert("nothing", why, lost=False)
+        else:
+            opened.log.info(why)
     failure = ""
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:

@@ -24,7 +24,7 @@ COMMON = ("unparsable", "not a SYN-ACK", "unsuccessful", "repeat")
 @dataclass(frozen=True)
 class RunCounts:
     """What a run states: inputs it has read, how many are its own, how many are in no shard, and the records
-    it has written (None where that is not known).
+    it has written (None where that is not known). blocked: of its own, those that lists of networks keep out.
     """
 
     run: Run
@@ -32,6 +32,7 @@ class RunCounts:
     own: int = 0
     common: int = 0
     records: int | None = None
+    blocked: int = 0
 
 
 @dataclass
@@ -57,6 +58,14 @@ class FleetLedger:
             if found.get(box, 0) < records:
                 missing = many(records - found.get(box, 0), "record")
                 self.faults.append(f"{box} has written {many(records, 'record')}: {missing} not among these")
+
+    @property
+    def warning(self) -> str:
+        """A sentence where lists of networks have kept out everybody; else empty."""
+        own = sum(one.own for one in self.runs)
+        if not own or own != sum(one.blocked for one in self.runs):
+            return ""
+        return f"nothing was scanned: blocklist or allowlist keep out all of {many(own, 'target')}"
 
     def sentence(self) -> str:
         """Both sides of the ledger in one sentence."""
@@ -136,7 +145,8 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: FleetLedger) -> RunCounts
     if lock.is_current(run):
         ledger.faults += [f"{run.name}: {fault}" for fault in _faults(lock, metadata, fates)]
     common = sum(fates.get(fate, 0) for fate in COMMON) if lock.plan.input is not None else 0
-    return RunCounts(run, read, read - fates.get(ELSEWHERE, 0) - common, common, _records(metadata))
+    own = read - fates.get(ELSEWHERE, 0) - common
+    return RunCounts(run, read, own, common, _records(metadata), fates.get("blocklisted", 0))
 
 
 def _records(metadata: Mapping[str, Any]) -> int | None:

@@ -91,6 +91,25 @@ def test_nothing_to_scan_is_said_and_no_error(
 
 
 @pytest.mark.root
+def test_lists_that_keep_out_everybody_are_a_mistake_and_of_zmaps_lines_a_warning(
+    arena: Range, results: Path
+) -> None:
+    block = results.with_name("block")
+    block.write_text("10.0.0.0/8\n")
+    before = results.read_bytes()
+    words = ("--blocklist-file", str(block), "-f", str(results))
+    done = lzr(arena, "-sendSYNs", *words, data=b"10.0.0.1:80\n10.0.0.2:80\n10.0.0.1:80\nnonsense\n")
+    assert done.returncode == 2, done.stderr
+    assert "nothing is left to scan of 4 inputs: 1 unusable, 3 blocklisted (--blocklist-file)" in done.stderr
+    assert results.read_bytes() == before
+    zmap = b"saddr,daddr,sport,dport,seqnum,acknum,window\n10.0.0.1,10.9.9.9,80,40000,1,2,100\n"
+    done = lzr(arena, *words, "--log-file", str(results.with_name("log")), data=zmap)
+    assert done.returncode == 0, done.stderr
+    assert "warning: nothing is left to scan of 1 input: 1 blocklisted" in done.stderr
+    assert "[WARN] lzr: nothing is left to scan" in results.with_name("log").read_text()
+
+
+@pytest.mark.root
 def test_a_few_bad_lines_are_shown_and_counted(arena: Range, results: Path) -> None:
     arena.respond(first=FIRST, count=4, port=PORT, source=SCANNER, classes="h")
     text = f"nonsense\n{FIRST}/30:{PORT}\n10.0.0.1\n".encode()

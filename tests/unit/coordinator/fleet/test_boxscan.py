@@ -21,8 +21,9 @@ from tests.unit.coordinator.fleet.test_rundirectory import there
 
 
 def ending(lock: Lock, **more: Any) -> str:
+    rest = {name: more.pop(name) for name in ("results_lost", "inputs") if name in more}
     found = {"status": 0, "unfinished": False, "failure": "", **more}
-    return json.dumps({"options": {"plan_id": lock.id, "generation": 1}, "ending": found})
+    return json.dumps({"options": {"plan_id": lock.id, "generation": 1}, "ending": found, **rest})
 
 
 def saved(records: int) -> bytes:
@@ -57,6 +58,14 @@ def test_the_rate_is_dealt_among_those_that_have_shards(tmp_path: Path) -> None:
     [
         ({}, 7, "done", 0, "fra1-g1 is done: 7 records"),
         ({"status": 3}, 7, "done", 3, "results were lost"),
+        ({"status": 3, "results_lost": False}, 7, "done", 3, "a file beside its results is not whole"),
+        (
+            {"inputs": {"fates": {"blocklisted": 5}}},
+            0,
+            "done",
+            0,
+            "0 records; 5 targets of its shards are",
+        ),
         ({"status": 130, "unfinished": True}, 7, "interrupted", 130, "was interrupted after 7 records"),
         ({"unfinished": True}, 7, "interrupted", 1, "was interrupted"),
         ({"status": 1, "failure": "no memory"}, 7, "failed", 1, "has failed after 7 records: no memory"),

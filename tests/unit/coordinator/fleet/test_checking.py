@@ -49,6 +49,41 @@ def test_what_was_assigned_stays_where_nothing_has_changed(plan: Path) -> None:
     assert lockfile.read(str(plan)) == after
 
 
+@pytest.mark.parametrize(
+    ("blocked", "wanted"),
+    [
+        ("192.0.2.0/24\n", 2),
+        ("192.0.2.0/31\n192.0.2.2\n", 0),
+        ("192.0.2.0/24\nhost.invalid\n", 0),  # what it stands for is found out on the boxes
+    ],
+)
+def test_a_blocklist_that_leaves_nobody_of_a_list(
+    plan: Path, blocked: str, wanted: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.with_name("no.conf").write_text(blocked)
+    assert main([str(plan), "-q"]) == wanted
+    said = capsys.readouterr().err
+    assert ("blocklist or allowlist keep out all of its 3 targets" in said) == (wanted == 2)
+    assert plan.with_name("plan.lock.json").exists() == (wanted == 0)
+
+
+def test_a_blocklist_that_leaves_nobody_of_ranges_or_a_sweep(
+    plan: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.with_name("no.conf").write_text("192.0.2.0/24\n")
+    plan.with_name("services.txt").write_text("192.0.2.0/25:80-90\n192.0.2.200:80\n")
+    assert main([str(plan), "-q"]) == 2
+    assert "all of its 1,409 targets" in capsys.readouterr().err
+    plan.with_name("services.txt").write_text("192.0.2.0/25:80-90\nexample.org:80\n")
+    assert main([str(plan), "-q"]) == 0
+    text = plan.read_text()
+    swept = text.replace('input = "services.txt"', 'targets = ["192.0.2.0/24"]\ntarget-ports = "80"')
+    assert swept != text
+    plan.write_text(swept)
+    assert main([str(plan), "-q", "--overwrite"]) == 2
+    assert "nothing is left to sweep" in capsys.readouterr().err
+
+
 def test_a_changed_plan_replaces_no_lock_by_itself(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(plan), "-q"]) == 0
     before = lockfile.read(str(plan))

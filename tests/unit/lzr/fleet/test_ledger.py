@@ -48,6 +48,27 @@ def whole(lock: Lock) -> list[tuple[str, Metadata]]:
     return [(name, told(lock, name, own)) for name, own in owns.items()]
 
 
+def test_everybody_is_blocked(lock: Lock) -> None:
+    """Each input has its fate, and that nobody was scanned is said."""
+    made = whole(lock)
+    assert ledger.of(lock, made).warning == ""
+    for name, table in made:
+        fates = table["inputs"]["fates"]
+        fates["blocklisted"] = fates.pop("recorded") + fates.pop("duplicate")
+        del name
+    found = ledger.of(lock, made)
+    assert found.agrees
+    assert found.warning == "nothing was scanned: blocklist or allowlist keep out all of 996 targets"
+
+
+def test_only_a_file_beside_the_results_is_not_whole(lock: Lock) -> None:
+    made = whole(lock)
+    made[0][1]["ending"] = {"status": 3, "how": "done, a file beside the results not whole"}
+    assert ledger.of(lock, made).agrees
+    made[0][1]["results_lost"] = True
+    assert not ledger.of(lock, made).agrees
+
+
 def test_it_agrees_where_every_input_has_its_fate_once(lock: Lock) -> None:
     for made in (whole(lock), whole(lock)[::-1], [*whole(lock), *whole(lock)]):
         found = ledger.of(lock, made)
