@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lzr.ownership import Machine
+from lzr.ownership.collectors import Collectors, CollectorTrigger
 from lzr.ownership.events import Adopted, Event, Linked, Ready, Want
 from lzr.ownership.orders import Order
 from lzr.ownership.processes import Processes
 from lzr.ownership.shards import Shard, Shards, ShardTrigger
-from lzr.ownership.succession import CollectorTrigger, Succession
 
 Row = tuple[Any, Any]
 """A state and a trigger, of a shard or of a collector."""
@@ -36,7 +36,7 @@ class WatchedShards(Shards):
         return super()._step(shard, trigger, now, **more)
 
 
-class WatchedSuccession(Succession):
+class WatchedCollectors(Collectors):
     """The same for collectors."""
 
     def __init__(self, processes: Processes) -> None:
@@ -52,11 +52,11 @@ class WatchedMachine(Machine):
     def __init__(self, shards: int) -> None:
         super().__init__(shards)
         self.shards: WatchedShards = WatchedShards(shards, self.processes)
-        self.succession: WatchedSuccession = WatchedSuccession(self.processes)
+        self.collectors: WatchedCollectors = WatchedCollectors(self.processes)
 
     @property
     def rows(self) -> set[Row]:
-        return self.shards.rows | self.succession.rows
+        return self.shards.rows | self.collectors.rows
 
 
 class Play:

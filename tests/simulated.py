@@ -294,7 +294,7 @@ class Pool:
     def say_again(self, report: Report) -> None:
         """A report comes once more, or late, or is made up: nothing may follow from it."""
         if isinstance(report, Written):
-            if report.name != self.machine.succession.writer:
+            if report.name != self.machine.collectors.writer:
                 self._take(report)
             return
         before = self.picture()
@@ -317,7 +317,7 @@ class Pool:
         self.said.append(report)
         if not isinstance(report, Written):
             self.handle(report)
-        elif report.name == self.machine.succession.writer:
+        elif report.name == self.machine.collectors.writer:
             tickets = np.array([flow.ticket for flow in report.flows], np.uint32)
             (incarnation,) = report.last
             assert not self.ledger.not_theirs(tickets, [(incarnation, len(tickets))])
@@ -414,7 +414,7 @@ class Pool:
 
     def _try_again(self, shard: int) -> None:
         assert self.owners[shard], "it is tried again before it is open"
-        writer = self.children[self.machine.succession.writer]
+        writer = self.children[self.machine.collectors.writer]
         assert isinstance(writer, Collector)
         assert writer.fenced >= self.had[shard], "a dead worker is not fenced off"
         assert self.had[shard], "nothing was lost"
@@ -457,8 +457,8 @@ class Pool:
         machine = self.machine
         return (
             [(s.state, s.owner, set(s.fences), s.next_index, s.flows) for s in machine.shards.all],
-            dict(machine.succession.states),
-            machine.succession.writer,
+            dict(machine.collectors.states),
+            machine.collectors.writer,
             [(each.name, each.ready, each.leaving) for each in machine.processes],
         )
 

@@ -120,7 +120,7 @@ class Supervisor:
     @property
     def writer(self) -> str:
         """Name of the collector that writes, or will; only its reports say what is written."""
-        return self.machine.succession.writer
+        return self.machine.collectors.writer
 
     def leaves(self, name: str) -> bool:
         """Whether this process was told to end, so that nothing is lost with it."""

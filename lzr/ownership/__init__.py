@@ -5,7 +5,7 @@ about it (`orders`), both plain frozen values. The machine starts no process, se
 clock.
 
 * `shards`: the shards, what can happen to each and where that leads, as a table, and their rebalancing.
-* `succession`: the collectors: which one writes, who sends to whom, and the fences around workers that died.
+* `collectors`: which of them writes, who sends to whom, and the fences around workers that died.
   ARCHITECTURE.md draws both tables.
 * `processes`: the processes there are, by name.
 """

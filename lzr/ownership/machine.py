@@ -1,8 +1,8 @@
 """Decides everything about the processes of a scan: events in, orders out.
 
-The machine knows the processes by name, the shards (`shards`) and the collectors (`succession`). After every
-event it also balances shards among the workers, stops processes that have nothing left to do, and tells flow
-workers where to send their results.
+The machine knows the processes by name, the shards and the collectors. After every event it also
+balances shards among the workers, stops processes that have nothing left to do, and tells flow workers where
+to send their results.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 
+from lzr.ownership.collectors import Collectors
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import Forget, GiveUp, Ignored, Order, Spawn, Stop
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 from lzr.ownership.shards import Shards, ShardState
-from lzr.ownership.succession import Succession
 
 MOST_DEATHS = 5
 WITHIN = 60.0
@@ -43,7 +43,7 @@ class Machine:
     def __init__(self, shards: int) -> None:
         self.processes = Processes()
         self.shards = Shards(shards, self.processes)
-        self.succession = Succession(self.processes)
+        self.collectors = Collectors(self.processes)
         self.ignored: Counter[str] = Counter()
         self.ending = False
         self.moving = False
@@ -61,7 +61,7 @@ class Machine:
         if not self.ending:
             orders += self.shards.balance(now)
             orders += self._dismiss()
-            orders += self.succession.assign()
+            orders += self.collectors.assign()
         self.moving = any(shard.state is ShardState.RELEASING for shard in self.shards.all)
         return orders
 
@@ -90,14 +90,14 @@ class Machine:
                 process.ready = True
                 if process.role == FLOW:
                     return self.shards.ready(process, now)
-                return self.succession.ready(process)
+                return self.collectors.ready(process)
             case Adopted(_, shard):
                 return self.shards.adopted(process, shard, now)
             case Released(_, shard, flows):
                 return self.shards.released(process, shard, flows, now)
             case Linked(_, writer):
-                return self.succession.linked(process, writer)
-            case Fenced(_, incarnation) if self.succession.fenced(process, incarnation):
+                return self.collectors.linked(process, writer)
+            case Fenced(_, incarnation) if self.collectors.fenced(process, incarnation):
                 return self.shards.fenced(incarnation, now)
         return None
 
@@ -121,8 +121,8 @@ class Machine:
         process = self.processes.add(role, index)
         fenced: tuple[int, ...] = ()
         if role == COLLECT:
-            self.succession.starts(process)
-            fenced = tuple(self.succession.dead)
+            self.collectors.starts(process)
+            fenced = tuple(self.collectors.dead)
         return Spawn(role, index, process.name, process.number, fenced, replaces)
 
     def _dismiss(self) -> Iterator[Order]:
@@ -131,7 +131,7 @@ class Machine:
             if process.leaving or not process.ready or self.processes.is_wanted(process):
                 continue
             if process.role == COLLECT:
-                self.succession.leaves(process)
+                self.collectors.leaves(process)
             elif self.shards.owned_by(process):
                 continue
             process.leaving = True
@@ -144,7 +144,7 @@ class Machine:
         vacant = asked and not self.ending and self.processes.at(role, index) is None
         yield Forget(name, status, role, index, asked, vacant)
         if asked:
-            self.succession.worker_left(process)
+            self.collectors.worker_left(process)
             return
         if self._respawn_limit.note(role, index, now):
             self.ending = True
@@ -152,9 +152,9 @@ class Machine:
             yield GiveUp(f"{kind} {index} ended {MOST_DEATHS} times within a minute: the scan cannot go on")
             return
         if role == COLLECT:
-            yield from self.succession.died(process)
+            yield from self.collectors.died(process)
         else:
-            yield from self.succession.worker_died(process)
+            yield from self.collectors.worker_died(process)
         successor = None
         if self.processes.is_wanted(process):
             spawn = self._spawn(role, index, replaces=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lzr.ownership import Machine, shards, succession
+from lzr.ownership import Machine, collectors, shards
+from lzr.ownership.collectors import CollectorAction, CollectorState, CollectorTrigger
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.machine import MOST_DEATHS, WITHIN
 from lzr.ownership.orders import (
@@ -27,7 +28,6 @@ from lzr.ownership.orders import (
     TryAgain,
 )
 from lzr.ownership.shards import ShardAction, ShardState, ShardTrigger
-from lzr.ownership.succession import CollectorAction, CollectorState, CollectorTrigger
 from tests import ROOT
 from tests.ownership import Play, Traces, note_rows, running
 
@@ -285,10 +285,10 @@ def test_no_more_shards_move_than_have_to(workers: int) -> None:
 )
 def test_a_report_that_cannot_be_true_changes_nothing(event: Event) -> None:
     play = running(shards=2, flow=2, collect=2)
-    before = play.states(), play.owners(), dict(play.machine.succession.states)
+    before = play.states(), play.owners(), dict(play.machine.collectors.states)
     play >> event << Ignored(event)
     play.over()
-    assert (play.states(), play.owners(), play.machine.succession.states) == before
+    assert (play.states(), play.owners(), play.machine.collectors.states) == before
     assert play.machine.ignored == {type(event).__name__: 1}
 
 
@@ -343,7 +343,7 @@ def test_the_writer_dies() -> Play:
     play = running(shards=2, flow=2, collect=2).quietly(Died(F1, -9), Fenced(C0, 4))
     play >> Died(C0, -9) << ended(C0)
     play << Spawn("collect", 0, "collect-0.2", 6, fenced=(4,), replaces=True)
-    assert play.machine.succession.writer == "collect-0.2"
+    assert play.machine.collectors.writer == "collect-0.2"
     play >> Died(F0, -9) << ended(F0)  # nobody writes: nobody can fence
     play << Spawn("flow", 0, "flow-0.2", 7, replaces=True) << ShardClosed(0)
     play >> Ready("flow-0.2") << Adopt("flow-0.2", 0)
@@ -460,12 +460,12 @@ def test_there_is_always_one_of_each_and_no_more_workers_than_shards(
 # --- the tables --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("edge", [*shards.TABLE, *succession.TABLE], ids=lambda edge: f"{edge[0]}-{edge[1]}")
+@pytest.mark.parametrize("edge", [*shards.TABLE, *collectors.TABLE], ids=lambda edge: f"{edge[0]}-{edge[1]}")
 def test_every_row_has_its_trace(edge: tuple[Any, Any]) -> None:
     assert edge in TRACES
 
 
-@pytest.mark.parametrize(("name", "module"), [("shard", shards), ("collector", succession)])
+@pytest.mark.parametrize(("name", "module"), [("shard", shards), ("collector", collectors)])
 def test_the_diagrams_in_the_documentation_are_the_tables(name: str, module: Any) -> None:
     text = ARCHITECTURE.read_text(encoding="utf-8")
     blocks = re.findall(rf"<!-- {name} diagram -->(.*?)<!-- end -->", text, re.DOTALL)
@@ -475,7 +475,7 @@ def test_the_diagrams_in_the_documentation_are_the_tables(name: str, module: Any
 
 @pytest.mark.parametrize(
     ("rows", "triggers", "actions"),
-    [(shards.TABLE, ShardTrigger, ShardAction), (succession.TABLE, CollectorTrigger, CollectorAction)],
+    [(shards.TABLE, ShardTrigger, ShardAction), (collectors.TABLE, CollectorTrigger, CollectorAction)],
 )
 def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(
     rows: Any, triggers: Any, actions: Any

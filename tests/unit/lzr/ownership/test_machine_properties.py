@@ -22,10 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from lzr.ownership.collectors import CollectorState as Place
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.ownership.shards import ShardState
-from lzr.ownership.succession import CollectorState as Place
 from tests.effort import examples
 from tests.simulated import Pool, Written, alive
 
@@ -71,7 +71,7 @@ class Scan(RuleBasedStateMachine):
     @precondition(lambda self: any(map(self._fences, self.pool.children)))
     @rule()
     def the_writer_dies_before_a_fence_is_known(self) -> None:
-        self.pool.kill(self.pool.machine.succession.writer)
+        self.pool.kill(self.pool.machine.collectors.writer)
 
     def _fences(self, name: str) -> bool:
         return any(order[0] == "fence" for order in self.pool.children[name].orders)
@@ -106,10 +106,10 @@ class Scan(RuleBasedStateMachine):
         if not owner:
             pool.say_again(Adopted(name, shard))
             pool.say_again(Released(name, shard, ("forged",)))
-        if name != machine.succession.writer:
+        if name != machine.collectors.writer:
             pool.say_again(Fenced(name, incarnation))
-        if machine.succession.states.get(name) is not Place.LINKING:
-            pool.say_again(Linked(name, machine.succession.writer))
+        if machine.collectors.states.get(name) is not Place.LINKING:
+            pool.say_again(Linked(name, machine.collectors.writer))
         if process is None:
             pool.say_again(Died(name, 0))
         pool.say_again(Written(name + "?", (), {}, 0))
@@ -134,15 +134,15 @@ class Scan(RuleBasedStateMachine):
     def nobody_sends_to_who_cannot_take_it(self) -> None:
         if not hasattr(self, "pool"):
             return
-        succession = self.pool.machine.succession
-        for worker, collector in succession._collector_of.items():
+        collectors = self.pool.machine.collectors
+        for worker, collector in collectors._collector_of.items():
             assert worker in self.pool.children
             assert collector in self.pool.children
-        writing = [name for name, state in succession.states.items() if state is Place.WRITING]
-        assert writing in ([], [succession.writer])
-        if not succession.writes:
-            assert not {Place.LINKING, Place.LINKED} & set(succession.states.values())
-        assert succession.states.keys() <= {each.name for each in self.pool.machine.processes.of(COLLECT)}
+        writing = [name for name, state in collectors.states.items() if state is Place.WRITING]
+        assert writing in ([], [collectors.writer])
+        if not collectors.writes:
+            assert not {Place.LINKING, Place.LINKED} & set(collectors.states.values())
+        assert collectors.states.keys() <= {each.name for each in self.pool.machine.processes.of(COLLECT)}
 
     def teardown(self) -> None:
         if hasattr(self, "pool"):

@@ -78,13 +78,17 @@ TABLE: Mapping[tuple[CollectorState, CollectorTrigger], tuple[CollectorAction, C
 )
 
 
-class Succession:
-    """writer: name of the collector that writes, or will; only its reports say what is written."""
+class Collectors:
+    """The collectors of a scan.
+
+    writer: name of the collector that writes, or will; only its reports say what is written.
+    states: of each, by name. dead: numbers of the flow workers that died.
+    """
 
     def __init__(self, processes: Processes) -> None:
         self.writer = ""
         self.states: dict[str, CollectorState] = {}
-        self.dead: list[int] = []  # numbers of the flow workers that died
+        self.dead: list[int] = []
         self._processes = processes
         self._standing: set[int] = set()  # fences that the writer has confirmed
         self._collector_of: dict[str, str] = {}  # by flow worker, both by name
