@@ -138,12 +138,12 @@ class Connections:
         self._timers.arm_retransmit(slots, now)
 
     def ask_again(self, slots: Slots, now: int) -> None:
-        """The answers to the last packets of these flows may be lost here: one packet more may be sent to
-        each.
+        """The answers to the last packets of these flows may be lost here: one packet more is sent to each.
+
+        They stay counted as flows that have been asked repeatedly. As fresh ones they would soon be silent for
+        a second time, and the window would take that for as many free places.
         """
-        self._store.rows["counter"][slots] -= 1
         self._timers.arm(RETRANSMIT, slots, now)
-        self.count_fresh()
 
     def give_up_fin(self, slots: Slots, now: int) -> None:
         """The peer has closed the connections and sent no data: `give_up` with the reason FIN."""

@@ -43,7 +43,7 @@ from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.replies import Replies
 from lzr.flow.store import FlowStore
-from lzr.flow.timers import Timers
+from lzr.flow.timers import RETRANSMIT, Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
 from lzr.rows import FlowState, Kind, Reason, pick
@@ -53,6 +53,7 @@ _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 _COUNT_PROBE = int(FlowAction.COUNT_PROBE)
+_MOST_SENT = 254  # packets that a flow has sent again, after which it is not asked once more: a byte counts them
 
 
 class FlowTable:
@@ -291,7 +292,7 @@ class FlowTable:
 
     def ask_again(self, shards: Collection[int], now: int, wall: int) -> int:
         """Frames found no room in the receive rings of these shards, and answers may have been among them:
-        give the flows that have sent their last packet another try.
+        give the flows that have sent their last packet another try, unless they are about to send one.
 
         One that has waited for `FlowConfig.longest` gets none, so that each ends at some time. Nor does any
         where no packet may be sent again. Returns of how many flows an answer may be lost therefore.
@@ -300,10 +301,10 @@ class FlowTable:
         waiting = (states == FlowState.SYN_SENT) | (states == FlowState.DATA_SENT)
         slots = np.flatnonzero(waiting & (self.rows["counter"] >= repeats)).astype(np.int32)
         flows = pick(self.rows, slots)
-        theirs = np.isin(self.store.shards(flows), list(shards))
+        theirs = np.isin(self.store.shards(flows), list(shards)) & ~self.timers.are_waiting(RETRANSMIT, slots)
         slots, flows = slots[theirs], pick(flows, theirs)
         late = flows["ts"] + np.uint64(round(self.config.longest * 1e9)) < np.uint64(wall)
-        late |= repeats == 0
+        late |= (repeats == 0) | (flows["counter"] >= _MOST_SENT)
         self.connections.ask_again(slots[~late], now)
         return int(np.count_nonzero(late))
 

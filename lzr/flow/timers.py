@@ -152,6 +152,14 @@ class Timers:
             if which.any():
                 self.arm(wait, last[which], now)
 
+    def are_waiting(self, wait: Wait, slots: Slots) -> Mask:
+        """(n,) bool: whether each of these flows waits for `wait`. It looks at all timers of this kind."""
+        generations = self._store.rows["generation"]
+        found = np.zeros(len(generations), bool)
+        for _, armed, when in self._queues[wait].entries():
+            found[armed[generations[armed] == when]] = True
+        return np.asarray(found[slots], bool)
+
     def _unmeasured(self, slots: Slots) -> Mask:
         """(n,) bool: whether the peer may have no measured round trip, as a packet of the handshake was
         repeated.

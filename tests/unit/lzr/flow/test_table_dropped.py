@@ -22,7 +22,35 @@ def test_a_flow_that_was_asked_for_the_last_time_is_asked_once_more() -> None:
     play >> 6.89  # it would have been silent at 6
     play >> 6.9 << Sent("PA", data=HELLO)
     play >> 7
-    play >> Got("PA", ack=6, data=b"220 hi\r\n") << Sent("RA", seq=6, ack=9) << Ended("data", counter=1)
+    play >> Got("PA", ack=6, data=b"220 hi\r\n") << Sent("RA", seq=6, ack=9) << Ended("data", counter=2)
+    play.over()
+
+
+def test_one_that_is_about_to_be_asked_is_not_put_off() -> None:
+    """Where frames are dropped again and again, it would never be asked."""
+    play = Play(HELLO, retransmit_wait=1, timeout=5)
+    play >> Line() << Sent("A", data=HELLO)
+    play >> 1 << Sent("PA", data=HELLO)
+    for moment in (2.0, 2.3, 2.6, 2.9):
+        play >> moment
+        play >> NoRoom()
+    play >> 3 << Sent("PA", data=HELLO)
+    play >> 3.5
+    play >> NoRoom()
+    play >> 4.5 << Sent("PA", data=HELLO)
+    play >> 9.5 << Sent("RA") << Ended("silent", counter=3)
+    play.over()
+
+
+def test_a_byte_counts_how_often_it_was_asked() -> None:
+    play = Play(HELLO, retransmit_wait=0.01, retransmit_number=253, timeout=30)
+    play >> Line() << Sent("A", data=HELLO)
+    play >> 3
+    assert len(play.sent()) == 253
+    play >> NoRoom()
+    play >> 4 << Sent("PA", data=HELLO)
+    play >> NoRoom(late=1)
+    play >> 35 << Sent("RA") << Ended("silent", counter=254)
     play.over()
 
 
@@ -85,20 +113,39 @@ def test_where_nothing_may_be_sent_again_the_answers_are_lost() -> None:
     play.over()
 
 
-def test_the_other_shards_have_had_room() -> None:
-    table = FlowTable(FlowConfig((ProbeTemplate((HELLO,)),), shards=4))
-    rows = np.zeros(400, TARGET)
-    rows["ticket"] = np.arange(400)
-    rows["peer_lo"], rows["own_lo"] = V4_MAPPED | np.arange(1, 401, dtype=np.uint64), V4_MAPPED | 1 << 20
-    rows["peer_port"], rows["own_port"], rows["syn"] = 80, 40000, Opening.OURS
+def opened(count: int, shards: int) -> FlowTable:
+    """A table of flows whose SYNs have left at 0."""
+    table = FlowTable(FlowConfig((ProbeTemplate((HELLO,)),), shards=shards))
+    rows = np.zeros(count, TARGET)
+    rows["ticket"] = np.arange(count)
+    rows["peer_lo"] = V4_MAPPED | np.arange(1, count + 1, dtype=np.uint64)
+    rows["own_lo"], rows["peer_port"], rows["own_port"] = V4_MAPPED | 1 << 20, 80, 40000
+    rows["syn"] = Opening.OURS
     table.open(rows, 0, EPOCH)
     table.take_frames()
+    return table
+
+
+def test_the_other_shards_have_had_room() -> None:
+    table = opened(400, shards=4)
     table.expire(2 * SECOND)
     table.take_frames()
     assert table.retransmits == 400
     table.ask_again({1, 3}, 3 * SECOND, EPOCH + 3 * SECOND)
     theirs = int(np.isin(table.store.shards(table.rows[table.rows["state"] != 0]), [1, 3]).sum())
     assert 100 < theirs < 300
-    assert table.fresh == theirs
     table.expire(5 * SECOND)
     assert table.retransmits == 400 + theirs
+
+
+def test_who_is_asked_again_is_not_silent_for_a_second_time() -> None:
+    """The window goes by how many have been waited for in vain, and would let as many more be begun."""
+    table = opened(400, shards=1)
+    table.expire(2 * SECOND)
+    assert (table.fresh, table.silent) == (0, 400)
+    table.ask_again({0}, 3 * SECOND, EPOCH + 3 * SECOND)
+    assert table.fresh == 0
+    table.expire(5 * SECOND)
+    assert (table.retransmits, table.silent) == (800, 400)
+    table.extract(0)  # which counts them anew
+    assert table.fresh == 0
