@@ -39,6 +39,9 @@ class Trace:
 
         Raises UsageError.
         """
+        self._say: Callable[[str], None] = lambda _: None
+        self._descriptor, self._name = descriptor, name
+        self._closed = False
         names = []
         for link in links:
             with contextlib.suppress(OSError):
@@ -62,9 +65,6 @@ class Trace:
         if self._process.stdout.readline() != "ready\n":
             self.close()
             raise UsageError("--trace-pcap: its writer did not start")
-        self._say: Callable[[str], None] = lambda _: None
-        self._descriptor, self._name = descriptor, name
-        self._closed = False
         self._thread = threading.Thread(target=self._listen, daemon=True, name="lzr: trace")
 
     def tell(self, say: Callable[[str], None]) -> None:
@@ -84,8 +84,12 @@ class Trace:
         except subprocess.TimeoutExpired:
             self._process.kill()
             ended = self._process.wait()
-        if getattr(self, "_thread", None) is not None and self._thread.is_alive():
-            self._thread.join(_PATIENCE)
+        thread = getattr(self, "_thread", None)
+        if thread is not None and thread.is_alive():
+            thread.join(_PATIENCE)
+        if thread is None or not thread.is_alive():
+            assert self._process.stdout is not None
+            self._process.stdout.close()
         if ended:
             self._say(f"--trace-pcap: its writer was ended ({ended}), and what came then is not in it")
         elif is_deleted(self._descriptor, self._name):

@@ -140,8 +140,8 @@ class Connections:
     def ask_again(self, slots: Slots, now: int) -> None:
         """The answers to the last packets of these flows may be lost here: one packet more is sent to each.
 
-        They stay counted as flows that have been asked repeatedly. As fresh ones they would soon be silent for
-        a second time, and the window would take that for as many free places.
+        They stay counted as flows that have been asked repeatedly: as fresh ones they would soon be silent a
+        second time, and the window would take that for as many free places.
         """
         self._timers.arm(RETRANSMIT, slots, now)
 

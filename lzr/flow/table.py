@@ -53,7 +53,7 @@ _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 _COUNT_PROBE = int(FlowAction.COUNT_PROBE)
-_MOST_SENT = 254  # packets that a flow has sent again, after which it is not asked once more: a byte counts them
+_MOST_SENT = 254  # packets that a flow has sent again, as a byte counts them: it is not asked once more
 
 
 class FlowTable:

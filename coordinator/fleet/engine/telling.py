@@ -117,7 +117,8 @@ def _progress(scan: Mapping[str, Any]) -> str:
     if not isinstance(total, int) or total <= 0 or not isinstance(fates, Mapping):
         return f", {done:,} done"
     gone = sum(count for fate, count in fates.items() if fate != "interrupted" and isinstance(count, int))
-    return f", {done:,} done ({numbers.percent(min(1.0, gone / total))})"
+    share = 1.0 if gone >= total else max(0, gone) / total  # they may be larger than a float
+    return f", {done:,} done ({numbers.percent(share)})"
 
 
 def _leased(box: Mapping[str, Any]) -> bool:

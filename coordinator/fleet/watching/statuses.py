@@ -16,6 +16,8 @@ from lzr.fleet.view import ENDED, LOST, BoxState, LastReport
 MOST = 4 << 20
 """Bytes of a status that is looked at; that of a scan with 1,024 workers has less than one million."""
 _MOST_TEXT = 2000
+_LARGEST = 1 << 62
+"""Of a number: sums and shares of larger ones are none that a computer has."""
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -42,6 +44,8 @@ def snapshot(text: str | bytes) -> Snapshot:
         raise ValueError(f"it is no status of a scan ({str(error)[:200]})") from None
     if found.now < found.started or max(map(len, found.warnings), default=0) > _MOST_TEXT:
         raise ValueError("it is no status of a scan")
+    if not _is_moderate(msgspec.to_builtins(found)):
+        raise ValueError("it is no status of a scan")
     found.latest = tuple(
         Identified(
             one.address[:64],
@@ -53,6 +57,15 @@ def snapshot(text: str | bytes) -> Snapshot:
         for one in latest[:LATEST]
     )
     return found
+
+
+def _is_moderate(value: Any) -> bool:
+    """Whether no number in this is too large."""
+    if isinstance(value, int | float):
+        return -_LARGEST <= value <= _LARGEST
+    if isinstance(value, dict):
+        return all(map(_is_moderate, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_moderate, value))
 
 
 def heard(at: float, report: Mapping[str, Any]) -> LastReport:

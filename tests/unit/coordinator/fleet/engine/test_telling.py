@@ -33,6 +33,8 @@ def test_lines_of_other_boxes_count_as_gone_through_and_not_as_this_ones() -> No
         ({"done": 12, "total": 0, "by_fate": {}}, "running, 12 done"),
         ({"done": 12, "total": 100, "by_fate": 5}, "running, 12 done"),
         ({"done": 12, "total": 10, "by_fate": {"recorded": 12, "other": "x"}}, "running, 12 done (100%)"),
+        ({"done": 12, "total": 1, "by_fate": {"recorded": 10**1000}}, "running, 12 done (100%)"),
+        ({"done": 12, "total": 10**1000, "by_fate": {"recorded": -(10**1000)}}, "running, 12 done (0%)"),
     ],
 )
 def test_what_is_not_known_or_no_number_is_left_out(status: dict[str, Any] | None, shown: str) -> None:

@@ -46,6 +46,9 @@ def test_a_status_comes_over_whole() -> None:
         {"warnings": ["x" * 100_000]},
         {"latest": [{"address": 3}]},
         {"now": -1e9},
+        {"read": 10**400},
+        {"outcomes": {"data": 10**30}},
+        {"rate_done": 1e308},
         {"heat": {"80": [1]}},
     ],
 )
