@@ -36,13 +36,13 @@ def _run(argv: list[str]) -> int:
     form = writing.form_of(output, options.format)
     connection = connect(memory=1 << 28, files=True)
     inputs = (path, *options.asn, *options.mmdb)
-    products = identifying.Products() if options.products else None
-    enricher = Enricher(Places(options.asn, options.mmdb), products)
     with (
         wholefile.output(output, overwrite=options.overwrite, inputs=inputs) as to,
         progressbar.Bar("read") as bar,
         Records(path, bar) as records,
     ):
+        products = identifying.Products() if options.products else None
+        enricher = Enricher(Places(options.asn, options.mmdb), products)
         bar.total = records.size
         if form == "json" and records.form == "json":
             for lines in enricher.lines(records):

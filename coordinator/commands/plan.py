@@ -51,6 +51,14 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, _FLAGS))
     about = _about(asked)
+    if asked.output == "-":
+        return _learn(asked, about, None)
+    with wholefile.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
+        return _learn(asked, about, out)
+
+
+def _learn(asked: argparse.Namespace, about: PlannedScan, out: wholefile.Destination | None) -> int:
+    """out: where the order goes, None for stdout. Raises UsageError."""
     connection = reading.connect()
     with progressbar.Bar("reading") as bar:
         if asked.file != "-":
@@ -62,14 +70,13 @@ def _run(argv: list[str]) -> int:
     learned, figures = _plan(learnt, costs, asked)
     text = _write_up(learned, learnt, figures)
     report = json.dumps(plantext.as_dict(text[1]), indent=2) + "\n" if asked.json else plantext.table(text[1])
-    if asked.output == "-":
+    if out is None:
         sys.stdout.write(safetext.lines(text[0]))
         sys.stdout.flush()
         if not asked.quiet:
             sys.stderr.write(safetext.lines(report))
         return status
-    with wholefile.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
-        _write(out.descriptor, text[0].encode())
+    wholefile.write_whole(out.descriptor, text[0].encode())
     if not asked.quiet:
         sys.stdout.write(safetext.lines(report))
     return status
@@ -209,12 +216,6 @@ def _size(path: str) -> int:
 
 def _inputs(asked: argparse.Namespace) -> tuple[str, ...]:
     return (asked.file, *((asked.metadata_file,) if asked.metadata_file is not None else ()))
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _parser() -> running.Parser:

@@ -49,15 +49,14 @@ def _merge(argv: list[str]) -> int:
     metadata, results = sorted_out(_files(lock, asked))
     if not results:
         raise UsageError(_nothing(asked))
-    generations = Generations(lock.runs, lock.plan.shards, placing.of(lock))
     form = writing.form_of(asked.output, None)
     if form == "csv":
         raise UsageError("what is merged is written as JSON lines or Parquet; lzr export makes CSV of it")
     if form == "parquet":
         reading.duckdb()  # or a sentence, before anything is read
     with (
-        Merger(generations) as merger,
         wholefile.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
+        Merger(Generations(lock.runs, lock.plan.shards, placing.of(lock))) as merger,
     ):
         with progressbar.Bar("read") as bar:
             bar.total = sum(map(_size, results))

@@ -175,6 +175,8 @@ def test_mistakes_are_one_sentence(
         assert told.startswith("lzr enrich: ")
         assert told.count("\n") == 1
         assert not out.exists()
+    assert enrich.main([str(scan), "-o", "/nowhere/x.json", "--asn", str(tmp_path / "none.tsv")]) == 2
+    assert "cannot write /nowhere/x.json" in capsys.readouterr().err, "before anything is read"
     assert enrich.main([str(tmp_path / "foreign.json"), "-o", str(out), "--asn", str(table)]) == 2
     assert "holds no results" in capsys.readouterr().err
     assert enrich.main([str(scan), "-o", "/dev/full", "--format", "json", "--asn", str(table)]) == 2

@@ -55,6 +55,21 @@ def test_a_scan_becomes_orders_that_a_scan_takes(
     assert sum(order["services"] for order in told["orders"]) == 6_000
 
 
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_read(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan.learning, "load", None)
+    (tmp_path / "there").write_text("")
+    for output, sentence in (
+        (tmp_path, "it is a directory"),
+        ("/nowhere/x", "cannot write /nowhere/x: No such file or directory"),
+        (tmp_path / "there", "exists; --overwrite replaces it"),
+        (scan, "is the input too"),
+    ):
+        status, out, err = run(capsys, scan, *NAMED, "-o", output)
+        assert (status, out, sentence in err) == (2, "", True), err
+
+
 def test_a_scan_that_is_too_small_for_the_coverage_is_called_that(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
