@@ -48,6 +48,7 @@ SAMPLES: tuple[Message, ...] = (
         (1, 1 << 63), b"\1\0\0\0\2\0\0\0", 3, np.zeros(2, RANGE), b"\1\0\2\0", bytes(32), bytes(16)
     ),
     messages.Blocked(2, bytes(64)),
+    messages.Firewalls(bytes(32)),
     messages.SweepAnswers([4], np.zeros(2, TARGET), b"\1\2"),
     messages.Release(7),
     messages.Hurry(),

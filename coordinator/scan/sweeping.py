@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.processes.pool import try_feed
+from coordinator.processes.pool import Child, try_feed
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.setup.departure import Departure
@@ -23,9 +23,10 @@ from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, join, pick
 from lzr.secrets import Key
+from lzr.sweep.everywhere import LOOK, Everywhere
 from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.heat import Heat
-from lzr.sweep.scheduler import Closed, Scheduler, Verdict
+from lzr.sweep.scheduler import Closed, Mask, Scheduler, Stretch, Verdict
 from lzr.sweep.share import Share
 from lzr.targets.screen import overview
 
@@ -99,6 +100,7 @@ class Sweeping:
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
+        self._everywhere = Everywhere(share)
         self.cover()
 
     def cover(self) -> None:
@@ -137,18 +139,24 @@ class Sweeping:
             return False
         self.clogged = False
         workers = self._feeder.feeds() if self._feeder.has_room else []
+        self._tell(workers)
         if scheduler.unsent > self._ahead(len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
         each, stride = self._over()
-        while workers and room > 0:
+        begin_at, looked = scheduler.next, 0
+        while workers and room > 0 and looked < LOOK:
             worker = workers[self._turn % len(workers)]
-            taken = scheduler.take(min(room, _BATCH), worker.name, now)
+            taken = self._take(min(room, _BATCH), worker.name, now, LOOK - looked)
+            if self._everywhere.many:
+                looked = scheduler.next - begin_at
             if taken is None:
+                if looked and not scheduler.all_assigned:
+                    continue
                 break
             stretch, skip = taken
             bits = np.packbits(skip) if skip.any() else b""
-            asked = stretch.count - int(np.count_nonzero(skip))
+            asked = stretch.asked
             # Each after the one before, whoever has it: together they leave at the rate.
             begin, span = int((now + assigned * each) * 1e9), int(min(DEPTH, asked * each) * 1e9)
             message = messages.Stretch(stretch.number, stretch.first, stretch.count, begin, span, bits)
@@ -161,7 +169,10 @@ class Sweeping:
             assigned += asked
             self._turn += 1
         more = not scheduler.all_assigned
-        if more and room > 0:
+        if looked >= LOOK:  # the next pairs at once, after what else there is to do
+            pacer.rest(now)
+            stride = 0.0
+        elif more and room > 0:
             self.clogged = True
             pacer.rest(now)
         many, self._answers = self._answers >= _MANY, 0
@@ -172,6 +183,25 @@ class Sweeping:
         self._next = now + stride if assigned or self.clogged else 0.0
         self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
         return assigned > 0
+
+    def _take(self, most: int, worker: str, now: float, look: int) -> tuple[Stretch, Mask] | None:
+        """The next stretch, with at most so many pairs to be asked; None if there is none, or none among the
+        pairs that were looked at, up to `look`.
+        """
+        everywhere, before = self._everywhere, self.scheduler.next
+        if not everywhere.many:
+            return self.scheduler.take(most, worker, now)
+        look = min(look, everywhere.ahead(most))
+        taken = self.scheduler.take(most, worker, now, spared=everywhere.among, look=look)
+        everywhere.note_looked(self.scheduler.next - before, 0 if taken is None else taken[0].asked)
+        return taken
+
+    def _tell(self, workers: Sequence[Child]) -> None:
+        """Tell the workers of the hosts that answer on any port, as far as they do not know them."""
+        if len(self._everywhere):
+            for worker in workers:
+                if len(hosts := self._everywhere.untold(worker.name)):
+                    worker.order(messages.Firewalls(hosts))
 
     def _ahead(self, workers: int) -> float:
         """How many pairs may be assigned and not sent."""
@@ -236,6 +266,8 @@ class Sweeping:
             self._ledger.admit(targets)
             self._feeder.put(targets)
             self.heat.add(targets)
+        if len(left := np.flatnonzero(verdicts == Verdict.FIREWALL)):
+            self._everywhere.note(pick(rows, left))
         blocked = news & (verdicts == Verdict.BLOCKED)
         if blocked.any():
             self._accounts.blocked(places[blocked].astype(np.uint64))

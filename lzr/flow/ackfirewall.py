@@ -13,6 +13,8 @@ never say anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,7 @@ what could be spared there costs as much as finding out."""
 EACH = 8
 """Ports of a host that have answered, after which it is probed. A judgement: few hosts have as many services,
 and the probes of `-haf 5` cost those an eighth of what their handshakes do."""
+_HOST = np.dtype([("peer_hi", "<u8"), ("peer_lo", "<u8")])
 _ODD, _LOW = np.uint64(0x9E3779B97F4A7C15), (1 << 64) - 1
 
 
@@ -163,9 +166,12 @@ class FirewallProbes:
         self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for, if any
         self._answered: AnsweredPorts | None = None
 
-    def sweep(self, ports: int) -> None:
-        """The flows are those of a sweep of so many ports."""
+    def sweep(self, ports: int) -> Callable[[Rows], NDArray[np.bool_]] | None:
+        """From now on the flows are those of a sweep of so many ports. Returns `known`, where there are pairs
+        that are not asked for it.
+        """
         self._answered = AnsweredPorts() if self.wanted and ports > FEW_PORTS else None
+        return self.known if self.wanted and ports > 1 else None
 
     def begin(self, slots: Slots) -> None:
         """Reset what is known of these slots: they hold new flows, for which no probe has been sent."""
@@ -274,6 +280,12 @@ class FirewallProbes:
         `peer_lo`.
         """
         return self._hosts.firewalls(rows)
+
+    def learn(self, hosts: NDArray[np.uint64]) -> None:
+        """Others have found that these hosts answer on any port. hosts: their halves (hi, lo), in turn."""
+        rows = np.zeros(len(hosts) // 2, _HOST)
+        rows["peer_hi"], rows["peer_lo"] = hosts[::2], hosts[1::2]
+        self._hosts.adopt(rows, np.full(len(rows), self._store.config.hits_needed, np.uint8))
 
     def drop(self, slots: Slots) -> None:
         """Free the rows of these probes: they were answered, or their time is up."""

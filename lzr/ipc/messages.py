@@ -8,15 +8,14 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Targets | coordinator → flow worker (feed) | TARGET |
 | Stretch | coordinator → flow worker (feed): pairs of a sweep to send SYNs to | a bit for each to skip |
 | Release | coordinator → flow worker (feed, behind its targets) | |
-| Hurry | coordinator → flow worker (orders): a Release is in the feed | |
 | Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
-| Acked | coordinator → flow worker (orders) | |
-| Resend | coordinator → any (orders): which collector gets results from now on | |
+| Acked, Hurry (a Release is in the feed) | coordinator → flow worker (orders) | |
 | Fence | coordinator → the collector that writes (orders) | |
-| Stop | coordinator → any (orders) | |
+| Resend (to the collector that gets results from now on), Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
 | Blocked | coordinator → flow worker (orders): networks that may not be contacted | ranges of addresses |
+| Firewalls | coordinator → flow worker (orders): hosts of a sweep that answer on any port | addresses |
 | SweepAnswers | flow worker → coordinator (reports): answers to a sweep, stretches sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
@@ -53,9 +52,11 @@ from lzr.ipc.schema import (
 )
 from lzr.packet.ways import WayKind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, FlowState, Reason
+from lzr.sweep.everywhere import TOLD
 from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import RANGE
 
+Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
 _TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<u8"))
 
 
@@ -116,6 +117,16 @@ class Blocked(Message, frozen=True):
         require(not len(self.ranges) % 4, "half a range")
 
 
+class Firewalls(Message, frozen=True):
+    """Hosts of a sweep that another worker has found to answer on any port: two 64-bit halves each."""
+
+    columns: ClassVar = {"hosts": _HALF}
+    hosts: Rows
+
+    def check(self) -> None:
+        require(not len(self.hosts) % 2 and len(self.hosts) <= 2 * TOLD, "half a host, or too many")
+
+
 _REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 
@@ -167,9 +178,6 @@ class Stop(Message, frozen=True):
     """Finish what was begun, then exit."""
 
 
-Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
-
-
 class Routes(Message, frozen=True):
     """How packets leave (`lzr.packet.ways`). link (interface index, 0 for none), mtu: of the rings."""
 
@@ -189,20 +197,13 @@ class Routes(Message, frozen=True):
         require(int(ways["kind"].max()) <= WayKind.NOBODY, "a way of no kind")
 
 
-_SHARD_FLOWS = {
-    "flows": FLOW,
-    "timers": TIMER,
-    "asked": ASKED,
-    "targets": TARGET,
-    "held": HELD,
-    "octets": _BYTE,
-}
+_FLOWS = {"flows": FLOW, "timers": TIMER, "asked": ASKED, "targets": TARGET, "held": HELD, "octets": _BYTE}
 
 
 class _ShardFlows(Message, frozen=True):
     """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: parts of replies."""
 
-    columns = _SHARD_FLOWS
+    columns = _FLOWS
     shard: Shard
     flows: Rows
     timers: Rows
@@ -215,14 +216,12 @@ class _ShardFlows(Message, frozen=True):
         """Check the range of states and places, which the worker that adopts the shard uses as indices."""
         count = len(self.flows)
         states = self.flows["state"]
-        require(
-            not count or 0 < states.min() <= states.max() < len(FlowState), "flows of a state that is none"
-        )
+        require(not count or 0 < states.min() <= states.max() < len(FlowState), "flows of no state")
         for rows in (self.timers, self.held, self.asked):
             places = rows["place"]
             require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
-        octets = int(self.held["length"].sum(dtype=np.uint64))
-        require(octets == len(self.octets), "held parts without their bytes")
+        held = int(self.held["length"].sum(dtype=np.uint64))
+        require(held == len(self.octets), "held parts without their bytes")
 
 
 class Adopt(_ShardFlows, frozen=True):
@@ -385,7 +384,7 @@ class CollectStats(Message, frozen=True):
 
 Kinds = tuple[type[Message], ...]
 FEED: Kinds = (Targets, Stretch, Release)
-FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Blocked, Stop)
+FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Blocked, Firewalls, Stop)
 COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
@@ -394,7 +393,5 @@ REPORTS: dict[str, Kinds] = {
 }
 """By role, the kinds of report that such a process may send."""
 
-KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind
-    for kind in (*FEED, *FLOW_ORDERS, *COLLECT_ORDERS, *RESULTS, *REPORTS["flow"], *REPORTS["collect"])
-}
+_ALL = (*FEED, *FLOW_ORDERS, *COLLECT_ORDERS, *RESULTS, *REPORTS["flow"], *REPORTS["collect"])
+KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in _ALL}

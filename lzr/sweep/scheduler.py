@@ -35,6 +35,7 @@ from lzr.packet.icmp import KINDS
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Verdicts = NDArray[np.uint8]
+Spared = Callable[[int, int], Mask]
 
 AGAIN = 0.75
 """Seconds: a host that answers later than this repeats its SYN-ACK (RFC 6298 §2.1), and the repeated one
@@ -75,7 +76,7 @@ class Stretch(Struct):
 
     more: how many more SYNs each of its pairs is to get after this. doubtful: answers were lost while a
     worker had this and had not sent it to its end. lost: answers may have been lost since its SYNs left.
-    dropped: how often it is assigned again because frames found no room.
+    dropped: how often it is assigned again because frames found no room. asked: pairs that get a SYN.
     """
 
     number: int
@@ -87,6 +88,7 @@ class Stretch(Struct):
     doubtful: bool = False
     lost: bool = False
     dropped: int = 0
+    asked: int = 0
 
 
 class Closed(Struct, frozen=True):
@@ -98,7 +100,8 @@ class Closed(Struct, frozen=True):
 
 class Scheduler:
     """repeats: answers of pairs that had answered before. late: answers after the time of their pair was
-    over, or of pairs that were never assigned. unsent: pairs of stretches that are given and not sent.
+    over, or of pairs that were never assigned. unsent: pairs to be asked, of stretches that are given and not
+    sent.
     """
 
     def __init__(
@@ -165,10 +168,14 @@ class Scheduler:
 
     # --- assigning -----------------------------------------------------------------------------------------
 
-    def take(self, most: int, worker: str, now: float) -> tuple[Stretch, Mask] | None:
+    def take(
+        self, most: int, worker: str, now: float, *, spared: Spared | None = None, look: int = 0
+    ) -> tuple[Stretch, Mask] | None:
         """The next stretch, for this worker, and which of its pairs to skip; None if there is none.
 
-        most: pairs of a new one. A stretch that is assigned again comes first, whole.
+        most: pairs of a new one. A stretch that is assigned again comes first, whole. spared: which of so
+        many places from one on are not asked, as their hosts answer on any port; then `most` is about the
+        others, and at most `look` new pairs are looked at.
         """
         self._ask_more(now)
         while self._again:
@@ -178,24 +185,40 @@ class Scheduler:
             if skip.all():
                 stretch.sent_at, stretch.more = now, 0
                 continue
-            stretch.worker, stretch.sent_at = worker, None
-            self.unsent += stretch.count
-            return stretch, skip
-        while most > 0 and self.next < self.total:
-            stretch = self._new(min(most, self.total - self.next))
+            return self._give(stretch, worker, skip)
+        end = self.total if spared is None else min(self.total, self.next + look)
+        while most > 0 and self.next < end:
+            stretch = self._new(end - self.next if spared is not None else min(most, end - self.next))
+            if spared is not None:
+                self._spare(stretch, spared(stretch.first, stretch.count), most)
             skip = self._of(stretch) != Verdict.NOTHING
             if skip.all():
                 stretch.sent_at, stretch.more = now, 0
                 continue
-            stretch.worker = worker
-            self.unsent += stretch.count
-            return stretch, skip
+            return self._give(stretch, worker, skip)
         return None
+
+    def _give(self, stretch: Stretch, worker: str, skip: Mask) -> tuple[Stretch, Mask]:
+        stretch.worker, stretch.sent_at = worker, None
+        stretch.asked = stretch.count - int(np.count_nonzero(skip))
+        self.unsent += stretch.asked
+        return stretch, skip
+
+    def _spare(self, stretch: Stretch, spared: Mask, most: int) -> None:
+        """Leave pairs of the newest stretch out, and shorten it so that no more than `most` are asked."""
+        known = self._of(stretch)
+        known[spared & (known == Verdict.NOTHING)] = Verdict.FIREWALL
+        asked = np.flatnonzero(known == Verdict.NOTHING)
+        if len(asked) > most:
+            count = int(asked[most])
+            known[count:] = Verdict.NOTHING
+            self.next -= stretch.count - count
+            stretch.count = count
 
     def give_back(self, stretch: Stretch) -> None:
         """The stretch could not be sent to the worker: it is the next one to be taken."""
         stretch.worker = ""
-        self.unsent -= stretch.count
+        self.unsent -= stretch.asked
         self._again.appendleft(stretch)
 
     def sent(self, number: int, worker: str, now: float) -> bool:
@@ -203,7 +226,7 @@ class Scheduler:
         stretch = self._numbered.get(number)
         if stretch is None or stretch.worker != worker or stretch.sent_at is not None:
             return False
-        self.unsent -= stretch.count
+        self.unsent -= stretch.asked
         if stretch.doubtful:
             self._assign_again(stretch, lost=True)
         else:
@@ -226,7 +249,7 @@ class Scheduler:
             stretch.doubtful |= lost and stretch.sent_at is None and stretch.worker not in ("", worker)
             stretch.lost |= lost and stretch.sent_at is None and not stretch.worker
         for stretch in found:
-            self.unsent -= stretch.count if stretch.sent_at is None else 0
+            self.unsent -= stretch.asked if stretch.sent_at is None else 0
             self._assign_again(stretch, lost=lost or stretch.lost or stretch.doubtful)
         return sum(map(self._unheard, found))
 

@@ -157,9 +157,7 @@ class FlowEngine:
         """Set what the later stretches are a part of."""
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
-        self.table.firewall_probes.sweep(len(swept.ports))
-        if self.table.firewall_probes.wanted and len(swept.ports) > 1:
-            self.sweeper.firewalls = self.table.firewall_probes.known
+        self.sweeper.firewalls = self.table.firewall_probes.sweep(len(swept.ports))
         self.table.hear = self._hear
 
     def _hear(self, segments: Rows) -> int:
@@ -356,11 +354,13 @@ class FlowEngine:
         due, before = self.sweeper.to_ask.due(now), self._to_ask
         ahead = 2 * AHEAD if self.sweeper.awaited.likely <= _FEW else AHEAD
         syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)
+        pairs = before - self._to_ask
         if len(syns):
             self._window.note_begun(len(syns), now)
             until = self.sweeper.to_ask.next_due(now) or now + ahead
-            self.transmit.spread(syns, now, min(until - now, ahead), first=due)
-        return before - self._to_ask
+            first = due * len(syns) // pairs  # some pairs may have no SYN
+            self.transmit.spread(syns, now, min(until - now, ahead), first=first)
+        return pairs
 
     def _crowded(self, now: int) -> bool:
         """Whether answers to more SYNs might find no room in a receive ring."""

@@ -65,6 +65,8 @@ class Sweeper:
         self.to_ask: Spread[messages.Stretch] = Spread()
         self._made: Rows = np.empty(0, FRAME)  # SYNs of the stretch that is being asked
         self._made_from = self._made_to = 0  # for these pairs of it
+        self._left = 0  # of those pairs, not asked yet
+        self._sparse = 1  # of so many of them one has a SYN
         self._tell_at = 0
         self._begun: list[messages.Stretch] = []  # whose last SYN was made
         # Numbers of those that left this worker, and the packets made then.
@@ -90,9 +92,15 @@ class Sweeper:
         self.to_ask.put(stretch, stretch.count, stretch.span, stretch.begin)
 
     def ask(self, most: int, ways: Ways, now: int) -> Rows:
-        """FRAME rows: SYNs to at most so many of the pairs that are due."""
+        """FRAME rows: at most so many SYNs to pairs that are due; some more where few pairs get one."""
         parts: list[Rows] = []
-        while (taken := self.to_ask.take(most, now)) is not None:
+        pairs = _MAKE
+        while most > 0 and pairs > 0:
+            # Pairs that get no SYN do not count, but there is an end to looking at them.
+            look = min(most * self._sparse, self._left) if self._left else most
+            taken = self.to_ask.take(min(look, pairs), now)
+            if taken is None:
+                break
             stretch, done, count, over = taken
             at, end = done, done + count
             while at < end:
@@ -102,10 +110,12 @@ class Sweeper:
                 # Some of its pairs may have no SYN: the others are spread as the pairs are.
                 first, last = (len(self._made) * (pairs - self._made_from) // made for pairs in (at, to))
                 parts.append(self._permitted(self._made[first:last]))
+                most -= len(parts[-1])
                 at = to
             if over:
                 self._begun.append(stretch)
-            most -= count
+            self._left = 0 if over else self._made_to - end
+            pairs -= count
         rows = join(parts) if parts else np.empty(0, FRAME)
         self.awaited.note(now, len(rows), 0)
         return rows
@@ -115,6 +125,7 @@ class Sweeper:
         another ring, or else by whoever is given them when we end.
         """
         self.to_ask.restart()
+        self._left = 0
         for stretch in self._begun:
             self.to_ask.put(stretch, stretch.count, 0, now)
         self._begun.clear()
@@ -129,6 +140,7 @@ class Sweeper:
             skip = np.unpackbits(stretch.skip, count=stretch.count)[begin:end] != 0
         self._made, lost = self._syns.take(stretch.first + begin, end - begin, ways, skip)
         self._made_from, self._made_to = begin, end
+        self._sparse = max(1, (end - begin) // max(1, len(self._made)))
         if len(lost):
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 

@@ -261,6 +261,8 @@ class FlowWorker:
                 self._engine.transmit.take_routes(message, self._probes)
             case messages.Swept():
                 self._engine.sweep(message)
+            case messages.Firewalls(hosts=hosts):
+                self._engine.table.firewall_probes.learn(hosts)
             case messages.Blocked(number=number, ranges=ranges):
                 self._engine.block(Blocklist(Prefixes.of(ranges)))
                 self._blocked = number

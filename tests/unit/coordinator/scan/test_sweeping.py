@@ -37,8 +37,8 @@ class Workers:
         return self.room >= 0
 
 
-def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Sweeping:
-    space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + pairs - 1)], [(80, 80)])
+def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> Sweeping:
+    space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + addresses - 1)], [(80, 79 + ports)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     departure: Any = SimpleNamespace(
         routing=SimpleNamespace(

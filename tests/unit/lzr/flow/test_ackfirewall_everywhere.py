@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lzr.flow.ackfirewall import _MARKS, EACH, FEW_PORTS, AnsweredPorts, _places
 from lzr.rows import FRAME
 from lzr.sourceports import DEFAULT_PORTS
-from tests.playbook import Batch, Ended, Got, Line, Move, Play, Sent
+from tests.playbook import PEER, Batch, Ended, Got, Line, Move, Play, Sent
 
 HELLO, BANNER = b"HELLO", b"220 mail.example ESMTP\r\n"
 SYN_ACK = {"flags": "SA", "seq": 0, "ack": 1}
@@ -159,3 +159,11 @@ def test_probes_and_what_they_found_move_with_their_shard() -> None:
     play >> Got(**SYN_ACK, conn=probes[1])
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
+
+
+def test_what_others_have_found_is_believed() -> None:
+    play = sweep()
+    play.table.firewall_probes.learn(np.array([0, PEER + 1, 0, PEER + 7], np.uint64))
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1)
+    play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)

@@ -116,3 +116,24 @@ def test_known_firewalls_get_no_syn_and_are_told_of(sweeper: Sweeper) -> None:
     assert (asked["peer_lo"] % 4 != 0).all()
     assert (report.rows["peer_lo"] % 4 == 0).all()
     assert sweeper.awaited._slices[-1].asked == len(asked)
+
+
+@pytest.mark.parametrize("every", [1, 50])
+def test_pairs_without_a_syn_do_not_count_where_so_many_syns_may_leave(sweeper: Sweeper, every: int) -> None:
+    everywhere = ways.everywhere()
+    everywhere.ways["source_hi"], everywhere.ways["source_lo"] = 0, 0xFFFF_C000_0201
+    count, most = 3 * _MAKE, 20
+    for number, sparse in enumerate((every, 1), start=1):
+        skip = np.ones(count, bool)
+        skip[::sparse] = False
+        bits = np.packbits(skip) if skip.any() else np.empty(0, np.uint8)
+        sweeper.put(messages.Stretch(number, 0, count, 0, 0, bits))
+    asked, turns = list[int](), 0
+    while sweeper.to_ask.waiting:
+        before = sweeper.to_ask.waiting
+        asked.append(len(sweeper.ask(most, everywhere, turns)))
+        assert before - sweeper.to_ask.waiting <= _MAKE
+        turns += 1
+    assert sum(asked) == len(range(0, count, every)) + count
+    assert max(asked) <= most + 1
+    assert sum(asked) / most <= turns < 1.1 * sum(asked) / most + 8
