@@ -103,7 +103,7 @@ class Worker(Simulated):
     releasing: deque[tuple[int, int, list[Flow]]] = field(default_factory=deque)
     pipe: Pipe | None = None
     sequence: int = 0
-    hurrying: int = 0
+    releases_coming: int = 0
 
     def sending(self) -> list[deque[Any]]:
         return [self.reports] if self.pipe is None else [self.reports, self.pipe]
@@ -111,10 +111,10 @@ class Worker(Simulated):
     def step(self, random: Random) -> None:
         while self.orders and self.alive:
             self._obey(*self.orders.popleft())
-        while self.feed and self.alive and (self.hurrying or len(self.flows) < 8):
+        while self.feed and self.alive and (self.releases_coming or len(self.flows) < 8):
             message = self.feed.popleft()
             if isinstance(message, int):
-                self.hurrying -= 1
+                self.releases_coming -= 1
                 self._release(message)
             else:
                 self.flows += message
@@ -139,8 +139,8 @@ class Worker(Simulated):
                 self.shards.add(shard)
                 self.flows += flows or ()
                 self.reports.append(Adopted(self.name, shard))
-            case ("hurry",):
-                self.hurrying += 1
+            case ("release coming",):
+                self.releases_coming += 1
             case "acked", seq:
                 while self.unacknowledged and self.unacknowledged[0].seq <= seq:
                     self.unacknowledged.popleft()
@@ -338,7 +338,7 @@ class Pool:
                 self._order(name, "adopt", shard, flows)
             case Release(name, shard):
                 self.markers.append((name, shard))
-                self._order(name, "hurry")
+                self._order(name, "release coming")
             case Stop(name):
                 self._order(name, "stop")
             case Fence(name, incarnation):

@@ -115,7 +115,7 @@ class Checkpoint:
             )
         self.sources = list(sources)
 
-    def hurry(self) -> None:
+    def save_soon(self) -> None:
         """Save as soon as possible."""
         self._next = 0.0
 

@@ -82,7 +82,7 @@ class Child:
     def tell_written(self) -> None:
         """Tell a flow worker up to which message its results are written, unless it knows that already."""
         if self.written > self.acknowledged:
-            self.order(messages.Acked(self.written))
+            self.order(messages.WrittenUpTo(self.written))
             self.acknowledged = self.written
 
     def order(self, order: Message) -> None:

@@ -115,7 +115,7 @@ class Supervisor:
         self.unrecorded = 0  # processes that have ended without adding their profiles, if there are any
         self._ignored = 0  # reports that have no effect
         self._arrived: deque[Report] = deque()
-        self._markers: deque[tuple[str, list[Buffer]]] = deque()
+        self._releases: deque[tuple[str, list[Buffer]]] = deque()
 
     @property
     def writer(self) -> str:
@@ -286,16 +286,16 @@ class Supervisor:
                     self._ledger.moved(shard, children[name].number)
                 children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
-                self._markers.append((name, packing.pack(messages.Release(shard))))
+                self._releases.append((name, packing.pack(messages.Release(shard))))
                 children[name].releasing += 1
-                children[name].order(messages.Hurry())
+                children[name].order(messages.ReleaseComing())
             case do.Fence(name, source):
                 children[name].order(messages.Fence(source))
             case do.Link(name, writer):
-                children[name].order(messages.Resend(writer))
+                children[name].order(messages.SendTo(writer))
             case do.SendTo(name, collector):
                 children[name].tell_written()  # first: what is written must not be sent again
-                children[name].order(messages.Resend(collector))
+                children[name].order(messages.SendTo(collector))
             case do.Stop(name):
                 child = children[name]
                 child.order(messages.Stop())
@@ -326,11 +326,11 @@ class Supervisor:
         for child in self.pool.children.values():
             if child.waiting:
                 child.push_orders()
-        for _ in range(len(self._markers)):
-            name, parts = self._markers.popleft()
+        for _ in range(len(self._releases)):
+            name, parts = self._releases.popleft()
             taker = self.pool.children.get(name)
             if taker is not None and not try_feed(taker, parts):
-                self._markers.append((name, parts))
+                self._releases.append((name, parts))
 
     # --- the end -------------------------------------------------------------------------------------------
 

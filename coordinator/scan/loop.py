@@ -267,7 +267,7 @@ class Loop:
             child.order(self._parts.blocks.order())
         if self._parts.checkpoint is not None:
             self._parts.checkpoint.blocks.append(plain(block))
-            self._parts.checkpoint.hurry()
+            self._parts.checkpoint.save_soon()
         why = f": {block.reason}" if block.reason else ""
         self._parts.console.note(f"blocked {', '.join(block.networks)} (by {block.by or 'somebody'}{why})")
 

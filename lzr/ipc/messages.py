@@ -9,9 +9,9 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Stretch | coordinator → flow worker (feed): pairs of a sweep to send SYNs to | a bit for each to skip |
 | Release | coordinator → flow worker (feed, behind its targets) | |
 | Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
-| Acked, Hurry (a Release is in the feed) | coordinator → flow worker (orders) | |
+| WrittenUpTo, ReleaseComing (in the feed) | coordinator → flow worker (orders) | |
 | Fence | coordinator → the collector that writes (orders) | |
-| Resend (to the collector that gets results from now on), Stop | coordinator → any (orders) | |
+| SendTo (the collector that gets results from now on), Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
 | Blocked | coordinator → flow worker (orders): networks that may not be contacted | ranges of addresses |
@@ -152,18 +152,18 @@ class Release(Message, frozen=True):
     shard: Shard
 
 
-class Hurry(Message, frozen=True):
-    """A `Release` is in the feed: read the feed now, even without room for more targets."""
+class ReleaseComing(Message, frozen=True):
+    """A `Release` is on its way in the feed: read the feed up to it, even without room for more targets."""
 
 
-class Acked(Message, frozen=True):
-    """All results up to the worker's message `seq` are written."""
+class WrittenUpTo(Message, frozen=True):
+    """All results up to the worker's message `seq` are written: it need not keep them any more."""
 
     seq: Number
 
 
-class Resend(Message, frozen=True):
-    """From now on results go to this collector, those that are not acknowledged once more."""
+class SendTo(Message, frozen=True):
+    """From now on results go to this collector; first, those that are not known to be written once more."""
 
     collector: Name
 
@@ -384,8 +384,8 @@ class CollectStats(Message, frozen=True):
 
 Kinds = tuple[type[Message], ...]
 FEED: Kinds = (Targets, Stretch, Release)
-FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Blocked, Firewalls, Stop)
-COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
+FLOW_ORDERS: Kinds = (Adopt, WrittenUpTo, ReleaseComing, SendTo, Routes, Swept, Blocked, Firewalls, Stop)
+COLLECT_ORDERS: Kinds = (Fence, SendTo, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
     "flow": (Ready, Adopted, Released, SweepAnswers, FlowStats, Fault),

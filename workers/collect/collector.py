@@ -356,7 +356,7 @@ class Collector:
             case messages.Fence(incarnation=incarnation):
                 self._fenced.add(incarnation)
                 self._report(messages.Fenced(incarnation))
-            case messages.Resend(collector=collector):
+            case messages.SendTo(collector=collector):
                 if self._writer is not None:
                     self._writer.close(linger=0)
                 endpoint = self._job.endpoint(f"results-{collector}")

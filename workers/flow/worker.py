@@ -105,7 +105,7 @@ class FlowWorker:
         self._reports = channels.push(self._context, job.endpoint("reports"), mark=channels.REPORT_MARK)
         self._results: zmq.Socket[bytes] | None = None
         self._releasing: deque[tuple[int, messages.Released]] = deque()  # after this batch, what
-        self._hurrying = 0  # shards to be released behind targets that are still on the way
+        self._releases_coming = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
         self._message_poller, self._order_poller = select.poll(), select.poll()
         for sock in (self._feed, self._orders):
@@ -177,7 +177,7 @@ class FlowWorker:
         if (
             not self._drained
             and channels.has_message(self._feed)
-            and (self._hurrying > 0 or self._has_room())
+            and (self._releases_coming > 0 or self._has_room())
         ):
             return now < self._resting_until and not self._engine.waiting
         held = self._engine.patience
@@ -193,7 +193,7 @@ class FlowWorker:
             if soon and asked is not None:
                 wait = max(0, asked - now)
             # A feed that is not read now would wake us again and again.
-            reads = self._hurrying > 0 or self._has_room()
+            reads = self._releases_coming > 0 or self._has_room()
             poller = self._message_poller if reads else self._order_poller
             if ready := poller.poll(wait / 1e6):
                 self._ordered = len(ready) > 1 or ready[0][0] != self._fed
@@ -227,7 +227,7 @@ class FlowWorker:
     def _read_feed(self) -> None:
         self._drained = False
         likely, self._fed_now = self._fed_now, False
-        while self._hurrying > 0 or self._has_room():
+        while self._releases_coming > 0 or self._has_room():
             message = channels.try_receive(self._feed, messages.FEED, likely=likely)
             likely = False
             match message:
@@ -237,7 +237,7 @@ class FlowWorker:
                 case messages.Targets(rows=rows):
                     self._engine.backlog.put(rows)
                 case messages.Release(shard=shard):
-                    self._hurrying -= 1
+                    self._releases_coming -= 1
                     self._release(shard)
                 case messages.Stretch() if self._engine.sweeper is not None:
                     self._engine.sweeper.put(message)
@@ -248,14 +248,14 @@ class FlowWorker:
 
     def _obey(self, message: Message) -> None:
         match message:
-            case messages.Acked(seq=seq):
+            case messages.WrittenUpTo(seq=seq):
                 self._engine.outbox.acknowledge(seq)
                 self._finish_releases()
             case messages.Adopt():
                 self._adopt(message)
-            case messages.Hurry():
-                self._hurrying += 1
-            case messages.Resend(collector=collector):
+            case messages.ReleaseComing():
+                self._releases_coming += 1
+            case messages.SendTo(collector=collector):
                 self._connect_results(collector)
             case messages.Routes():
                 self._engine.transmit.take_routes(message, self._probes)

@@ -153,11 +153,11 @@ def test_a_death_and_all_that_follows(scene: Scene) -> None:
     told = orders_of(scene, C0)
     assert told == [messages.Fence(2)]
     scene.say("flow-0.2", messages.Ready())
-    adopt, again, resend = orders_of(scene, "flow-0.2")
+    adopt, again, send_to = orders_of(scene, "flow-0.2")
     assert isinstance(adopt, messages.Adopt)
     assert isinstance(again, messages.Adopt)
     assert (adopt.shard, again.shard, len(adopt.flows)) == (0, 1, 0)
-    assert resend == messages.Resend(C0)
+    assert send_to == messages.SendTo(C0)
     scene.news.clear()
     scene.say("flow-0.2", messages.Adopted(0))
     assert not scene.news
@@ -305,10 +305,10 @@ def test_orders_and_targets_are_for_one_process_alone(scene: Scene) -> None:
         "context.destroy(linger=0)\n"
     )
     path = str(scene.rundir.path)
-    scene.child(F0).order(messages.Acked(1))
+    scene.child(F0).order(messages.WrittenUpTo(1))
     words = [sys.executable, "-c", code, path, f"orders-{F0}", f"feed-{F0}"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["0", "0"]
-    assert orders_of(scene, F0)[-1] == messages.Acked(1)
+    assert orders_of(scene, F0)[-1] == messages.WrittenUpTo(1)
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,9 @@ def test_numbers_have_their_ranges() -> None:
     ],
 )
 def test_a_collector_is_called_by_name(name: str, right: bool) -> None:
-    parts = with_header(messages.Resend("collect-0.1"), {"collector": name})
+    parts = with_header(messages.SendTo("collect-0.1"), {"collector": name})
     if right:
-        assert unpack(parts).message == messages.Resend(name)
+        assert unpack(parts).message == messages.SendTo(name)
     else:
         with pytest.raises(SchemaError):
             unpack(parts)
