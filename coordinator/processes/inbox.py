@@ -28,15 +28,15 @@ class ReportInbox(inbox.Inbox):
     """
 
     def __init__(self, listener: int, most: Callable[[int], int]) -> None:
-        self._door = socket.socket(fileno=listener)
-        self._door.setblocking(False)
+        self._listening = socket.socket(fileno=listener)
+        self._listening.setblocking(False)
         epoll = select.epoll()
         epoll.register(listener, select.EPOLLIN)
-        super().__init__(self._door, epoll, self._connection, most, _CONNECTIONS)
+        super().__init__(self._listening, epoll, self._connection, most, _CONNECTIONS)
 
     def _connection(self) -> tuple[socket.socket, int] | None:
         try:
-            sock, _ = self._door.accept()
+            sock, _ = self._listening.accept()
         except OSError:  # it has gone again, or we are out of descriptors: that is told elsewhere
             return None
         pid = 0

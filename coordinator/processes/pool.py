@@ -56,13 +56,13 @@ class Child:
     feed: zmq.Socket[bytes] | None
     pid: int = 0
     replaces: bool = False  # it took the place of one that died
-    condemned: bool = False  # it has sent what cannot be: nothing more of it is believed
+    distrusted: bool = False  # it has sent what cannot be: nothing more of it is believed
     token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
     written: int = 0  # a flow worker's: the last of its messages whose results are written
     acknowledged: int = 0  # the last of them that it knows to be written
     releasing: int = 0  # shards that it has been told to give away, flows and all
-    waiting: deque[list[Buffer]] = field(default_factory=deque)
-    doors: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
+    waiting: deque[list[Buffer]] = field(default_factory=deque)  # orders that it had no room for
+    unbound: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
     """Its sockets that nobody may connect to yet: (socket, address, listening descriptor)."""
 
     def open_to(self, pid: int) -> None:
@@ -73,11 +73,11 @@ class Child:
         targets.
         """
         self.pid = pid
-        for sock, address, listener in self.doors:
+        for sock, address, listener in self.unbound:
             sock.setsockopt(zmq.IPC_FILTER_PID, pid)
             sock.setsockopt(zmq.USE_FD, listener)
             sock.bind(address)
-        self.doors.clear()
+        self.unbound.clear()
 
     def tell_written(self) -> None:
         """Tell a flow worker up to which message its results are written, unless it knows that already."""
@@ -103,9 +103,9 @@ class Child:
 
     def close(self) -> None:
         """Close its sockets, and those that listen for it."""
-        for _, _, listener in self.doors:
+        for _, _, listener in self.unbound:
             os.close(listener)
-        self.doors.clear()
+        self.unbound.clear()
         self.orders.close(linger=0)
         if self.feed is not None:
             self.feed.close(linger=0)
@@ -144,7 +144,7 @@ class Pool:
         self.reports = ReportInbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
-        self._ended: dict[str, Child] = {}  # the latest: their last words may still be on their way
+        self._ended: dict[str, Child] = {}  # the latest: their last reports may still be on their way
         self.closed = False
 
     def set_up(
@@ -182,8 +182,8 @@ class Pool:
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         for kind, sock in (("orders", orders), ("feed", feed)):
             if sock is not None:  # it listens now, and lets nobody in before we know who it is for
-                door = f"{kind}-{name}"
-                child.doors.append((sock, self._address(door), self._rundir.listen(door)))
+                address = f"{kind}-{name}"
+                child.unbound.append((sock, self._address(address), self._rundir.listen(address)))
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
         spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
         shown = self._key if role == "collect" else credentials.mark(self._key, Sender(name, number))

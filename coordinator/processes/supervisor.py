@@ -33,7 +33,7 @@ from lzr.ownership.processes import COLLECT, FLOW
 from lzr.rows import FlowState
 from lzr.safetext import plain
 
-_LAST_WORDS = 0.25
+_LAST_FIGURES = 0.25
 """Seconds to wait for the last figures of a process that has ended: as often as it reports."""
 _REPORTS = 1000
 """Most reports taken in one turn of the loop, so that other work does not have to wait."""
@@ -167,7 +167,7 @@ class Supervisor:
         received = self.pool.receive()
         if received is None:
             return False
-        if received[0].condemned:
+        if received[0].distrusted:
             self.refused += 1
             return True
         report = self._report_of(*received)
@@ -213,8 +213,8 @@ class Supervisor:
         """Count and report an invalid message. Its sender, if certain, is killed and replaced."""
         self.refused += 1
         child = self.pool.children.get(name)
-        if child is not None and not child.condemned:
-            child.condemned = True
+        if child is not None and not child.distrusted:
+            child.distrusted = True
             self._note(f"{name} sent what cannot be ({plain(reason, 160)}): it is ended")
             self.pool.kill(child)
         elif child is None and self.refused <= _SHOWN:
@@ -226,15 +226,15 @@ class Supervisor:
         They are killed, and the collector that wrote it as well: its successor cuts the output back to what
         was accepted.
         """
-        liars = [child for child in self.pool.of_role(FLOW) if child.number in numbers]
-        if {child.number for child in liars} != numbers:  # of somebody who is not there: then it is its own
+        senders = [child for child in self.pool.of_role(FLOW) if child.number in numbers]
+        if {child.number for child in senders} != numbers:  # of somebody who is not there: then it is its own
             self.refuse(reason, writer)
             return
-        for child in liars:
+        for child in senders:
             self.refuse(reason, child.name)
         wrote = self.pool.children.get(writer)
-        if wrote is not None and not wrote.condemned:
-            wrote.condemned = True
+        if wrote is not None and not wrote.distrusted:
+            wrote.distrusted = True
             self._note(f"{writer} is replaced, so that they are not in the output")
             self.pool.kill(wrote)
 
@@ -357,7 +357,7 @@ class Supervisor:
                         case Died():
                             self.handle(report, time.monotonic())
                 if speaking and not self.pool.of_role(role):
-                    until = min(until, time.monotonic() + _LAST_WORDS)
+                    until = min(until, time.monotonic() + _LAST_FIGURES)
 
     def last_reports(self, seconds: float) -> Iterator[ResultsWritten | Stats]:
         """Yield what is still on the way when no process is left, until nothing has come for `seconds`."""

@@ -81,13 +81,13 @@ class Feeder:
         self._held = True
         self._workers: dict[int, Child] = {}  # by place: who had a shard there last
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
-        self._parked: deque[Rows] = deque()  # for shards that are changing hands
+        self._set_aside: deque[Rows] = deque()  # for shards that are changing hands
         self._owners = np.zeros(shards, np.uint16)  # by shard: 1 + place of its open worker, 0 none
         self._to_sort = False  # a shard was opened or closed: what waits may go another way
         self._to_try_again: list[int] = []  # shards that are open again after a loss
         self._attempt = 0
         self._queued = 0
-        self._aside = 0  # of these, parked
+        self._aside_count = 0  # of these, set aside
         self._paced = Paced()
 
     @property
@@ -103,7 +103,7 @@ class Feeder:
     @property
     def waiting(self) -> bool:
         """Whether there are targets for workers that had no room."""
-        return self._queued > self._aside
+        return self._queued > self._aside_count
 
     # --- whose shard it is -----------------------------------------------------------------------------
 
@@ -131,10 +131,10 @@ class Feeder:
         if not self._to_sort:
             return []
         self._to_sort = False
-        waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
+        waiting = [rows for queue in (*self._queues.values(), self._set_aside) for rows in queue]
         self._queues.clear()
-        self._parked.clear()
-        self._aside = 0
+        self._set_aside.clear()
+        self._aside_count = 0
         if waiting:
             rows = join(waiting)
             self._queue_up(pick(rows, np.argsort(rows["line"], kind="stable")))
@@ -160,7 +160,7 @@ class Feeder:
         if self._queued >= BACKLOG:
             return False
         rate = self.pacer.rate
-        if rate is not None and (self.waiting or self._aside > _ASIDE * rate):
+        if rate is not None and (self.waiting or self._aside_count > _ASIDE * rate):
             self.pacer.rest(now)
             self._paced.clogged = True
             return False  # what is let through and waits for a worker would leave in one burst
@@ -222,9 +222,9 @@ class Feeder:
     def _queue_up(self, rows: Rows) -> None:
         """Put rows into the queue of their shard's owner, or aside if the shard has no open worker."""
         for owner, part in self._ledger.by_owner(rows, self._shard_key, self._owners):
-            queue = self._queues.setdefault(owner - 1, deque()) if owner else self._parked
+            queue = self._queues.setdefault(owner - 1, deque()) if owner else self._set_aside
             queue.append(part)
-            self._aside += 0 if owner else len(part)
+            self._aside_count += 0 if owner else len(part)
 
     def feed(self) -> bool:
         """Send batches from the queues to the workers while they have room; whether any was sent."""
@@ -247,10 +247,10 @@ class Feeder:
     def give_up(self) -> NDArray[np.uint32]:
         """Drop all targets that were not sent to a worker; returns their tickets, (n,) uint32."""
         tickets = [self._intake.abandon()]
-        for queue in (*self._queues.values(), self._parked):
+        for queue in (*self._queues.values(), self._set_aside):
             tickets += [rows["ticket"] for rows in queue]
             queue.clear()
-        self._queued = self._aside = 0
+        self._queued = self._aside_count = 0
         return np.concatenate(tickets)
 
     def take_paced(self) -> Paced:

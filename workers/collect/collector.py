@@ -88,7 +88,7 @@ class Collector:
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._job = job
         self._refused = 0  # messages that were none
-        self._condemned: set[str] = set()  # who sent some: nothing more of them is believed
+        self._distrusted: set[str] = set()  # who sent some: nothing more of them is believed
         self._results = channels.inbox(listener)
         self._bounds = Bounds(job.options, len(spawn.outputs))
         self._orders = channels.pull(
@@ -326,7 +326,7 @@ class Collector:
         sender = verified(self._key, text, shown)
         if sender is None:
             raise SchemaError(f"{type(message).__name__} in the name of {text[:40]!r}, by somebody else")
-        if sender.name in self._condemned:
+        if sender.name in self._distrusted:
             raise SchemaError("more of what is not believed", text, shown)
         own = sender.number == message.incarnation if isinstance(message, messages.Outcomes) else True
         if not own or (sender.role == "flow") != isinstance(message, messages.Outcomes):
@@ -346,10 +346,10 @@ class Collector:
         sender = verified(self._key, error.sender, error.token)
         name = "" if sender is None else sender.name
         pid = error.pid if isinstance(error, InvalidMessage) else 0
-        if name not in self._condemned and self._refused <= _MOST_REFUSED:
+        if name not in self._distrusted and self._refused <= _MOST_REFUSED:
             self._report(messages.RefusedMessage(str(error)[:200], name, pid))
         if name:
-            self._condemned.add(name)
+            self._distrusted.add(name)
 
     def _obey(self, order: Message) -> None:
         match order:

@@ -191,7 +191,7 @@ def test_every_kind_with_every_field_wrong(scene: Scene, sample: Message) -> Non
     name = C0 if type(sample) in messages.REPORTS["collect"] else F0
     believed = sent = 0
     for parts in mutated(sample, name, scene.child(name).token):
-        scene.child(name).condemned = False
+        scene.child(name).distrusted = False
         before = scene.supervisor.refused
         scene.send(parts)
         found = list(scene.supervisor.reports())
@@ -235,7 +235,7 @@ def test_a_process_reports_only_what_its_kind_does(scene: Scene, name: str, role
     for sample in SAMPLES:
         if type(sample) in messages.REPORTS[role]:
             continue
-        scene.child(name).condemned = False
+        scene.child(name).distrusted = False
         before = scene.supervisor.refused
         scene.send(pack(sample, name, scene.child(name).token))
         assert scene.turn() == []
