@@ -26,9 +26,9 @@ from lzr.rows import (
     SEGMENT,
     TARGET,
     Expected,
+    FirstStep,
     FlowState,
     FlowTrigger,
-    Kind,
     Number,
     Opening,
     Reason,
@@ -65,7 +65,7 @@ def layout() -> dict[str, Any]:
             **_OPENINGS,
             **{f"Expected.{name}": getattr(Expected, name) for name in _EXPECTED},
             **{f"Reason.{name}": getattr(Reason, name) for name in _REASONS},
-            **{f"{enum.__name__}.{one.name}": int(one) for enum in (Number, Kind) for one in enum},
+            **{f"{enum.__name__}.{one.name}": int(one) for enum in (Number, FirstStep) for one in enum},
         },
     }
 
@@ -86,7 +86,7 @@ def _load() -> tuple[Any, str]:
     try:
         native = import_module("lzr._native")  # `from lzr import` would not tell missing from broken
     except ModuleNotFoundError:
-        others = any(path.suffix != ".pyi" for path in Path(__file__).parent.glob("_native*"))
+        others = any(Path(__file__).parent.glob("_native.*"))
         return None, "those here are for another Python: install again" if others else NO_COMPILER
     except ImportError as error:
         return None, f"those in C do not load: {error}"

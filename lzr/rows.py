@@ -31,7 +31,7 @@ TARGET = np.dtype(
         ("peer_lo", "<u8"),
         ("own_hi", "<u8"),  # our address; zero in a list until the coordinator chooses one
         ("own_lo", "<u8"),
-        ("seq", "<u4"),  # the SYN-ACK's sequence number (peer's ISN); 0 where `syn` is set
+        ("seq", "<u4"),  # the SYN-ACK's sequence number (peer's ISN); 0 where we open
         ("ack", "<u4"),  # the SYN-ACK's acknowledgement number (our ISN + 1)
         ("ticket", "<u4"),  # row in the coordinator's ledger while the input has no fate
         ("peer_port", "<u2"),
@@ -45,7 +45,7 @@ TARGET = np.dtype(
 
 
 class Opening:
-    """How a flow begins."""
+    """Who opens the connection to a target, as the field `syn` of TARGET says."""
 
     TAKEN, OURS, DOUBTFUL = range(3)
     """A half-open connection is taken over; we open one of our own with a SYN; a half-open connection is
@@ -57,13 +57,13 @@ class Opening:
     nothing but the number of the input; the intake gives it its fate."""
 
 
-class Kind(IntEnum):
-    """How a flow begins."""
+class FirstStep(IntEnum):
+    """What is done first with a target that the flow table is given (`columns.open_rows`)."""
 
-    READY = 0  # a half-open connection, taken over
-    CLOSED = 1  # one whose SYN-ACK announced no window
-    OURS = 2  # a connection of our own, to be opened
-    DUPLICATE = 3  # its 4-tuple is in flight already
+    READY = 0  # its half-open connection is taken over: the probe is sent
+    CLOSED = 1  # the SYN-ACK announced no window: the flow ends
+    OURS = 2  # the connection is ours to open: a SYN is sent
+    DUPLICATE = 3  # there is no flow, as its 4-tuple is in flight already
 
 
 class Number(IntEnum):

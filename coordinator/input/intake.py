@@ -283,7 +283,7 @@ class Intake:
         if len(rows):
             rows = copied(rows)
             if self._reopen:
-                for name, value in (("syn", 1), ("seq", 0), ("ack", 0), ("window", 0)):
+                for name, value in (("syn", Opening.OURS), ("seq", 0), ("ack", 0), ("window", 0)):
                     rows[name] = value
             elif early:
                 rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL

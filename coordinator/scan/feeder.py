@@ -145,7 +145,7 @@ class Feeder:
         """Queue a lost shard's inputs without a fate again, as connections that we open; returns how many."""
         rows = self._ledger.take_back(shard)
         if len(rows):
-            rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
+            rows["syn"], rows["seq"], rows["ack"], rows["window"] = Opening.OURS, 0, 0, 0
             self._attempt += 1
             self._sources.choose(rows, attempt=self._attempt)
             self._enqueue(rows)

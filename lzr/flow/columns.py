@@ -30,9 +30,9 @@ from lzr.rows import (
     RST,
     SYN,
     Doubt,
+    FirstStep,
     FlowState,
     FlowTrigger,
-    Kind,
     Number,
     Opening,
     Reason,
@@ -161,9 +161,9 @@ def _native_open_rows(
     rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
     assert isinstance(index, NativeIndex)
-    kinds = np.empty(len(targets), np.uint8)
+    steps = np.empty(len(targets), np.uint8)
     targets = np.ascontiguousarray(targets)
-    return kinds, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, kinds)
+    return steps, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, steps)
 
 
 @in_c(_native_open_rows)
@@ -172,15 +172,17 @@ def open_rows(
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
     """Make flows of TARGET rows in these slots and put them into the index.
 
-    Returns the Kind of each, (n,) uint8, and (READY, CLOSED, OURS, DUPLICATE, doubtful) counts. Where a
+    Returns the FirstStep of each, (n,) uint8, and (READY, CLOSED, OURS, DUPLICATE, doubtful) counts. Where a
     4-tuple is in the index already, its slot is left alone. wall: ns since the epoch.
     """
-    kinds = np.empty(len(targets), np.uint8)
+    steps = np.empty(len(targets), np.uint8)
     keys = flow_key(targets, secrets.index)
     ours = targets["syn"] == Opening.OURS
-    kinds[:] = np.where(ours, Kind.OURS, np.where(targets["window"] == 0, Kind.CLOSED, Kind.READY))
+    steps[:] = np.where(
+        ours, FirstStep.OURS, np.where(targets["window"] == 0, FirstStep.CLOSED, FirstStep.READY)
+    )
     added = index.insert(keys, slots)
-    kinds[~added] = Kind.DUPLICATE
+    steps[~added] = FirstStep.DUPLICATE
     flows = np.zeros(len(targets), FLOW)
     for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
         flows[name] = targets[name]
@@ -194,9 +196,9 @@ def open_rows(
     flows["doubt"] = np.where(targets["syn"] == Opening.DOUBTFUL, Doubt.HALF_OPEN, Doubt.NONE)
     flows["generation"] = rows["generation"][slots]
     rows[slots[added]] = flows[added]
-    ready, closed, opened, refused = np.bincount(kinds, minlength=len(Kind)).tolist()
+    ready, closed, opened, refused = np.bincount(steps, minlength=len(FirstStep)).tolist()
     doubtful = np.count_nonzero((targets["syn"] == Opening.DOUBTFUL) & added)
-    return kinds, (ready, closed, opened, refused, int(doubtful))
+    return steps, (ready, closed, opened, refused, int(doubtful))
 
 
 def _native_send(

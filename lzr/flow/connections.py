@@ -19,7 +19,7 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import DELAY, RETRANSMIT, TIMEOUT, Timers
 from lzr.rows import ACK, PSH, Doubt, FlowState, Number, Reason, pick
 
-_PROMPT = 900
+_NOT_REPEATED = 900
 """A SYN-ACK within so many ms is not a repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)."""
 _PORT, _ISN = 1, 1  # salts
 
@@ -67,7 +67,7 @@ class Connections:
         self._store.rows["state"][slots] = FlowState.DATA_SENT
         if self._config.retransmit_number > 1:
             waited = _milliseconds(now) - self._store.rows["syn_ms"][slots]
-            self._store.rows["measured"][slots] = (waited < _PROMPT) & (
+            self._store.rows["measured"][slots] = (waited < _NOT_REPEATED) & (
                 self._store.rows["counter"][slots] == 0
             )
         self._store.rows["counter"][slots] = 0
@@ -76,11 +76,11 @@ class Connections:
     def refuse_window(self, slots: Slots, segments: Rows, now: int) -> None:
         """End flows whose SYN-ACKs announce a window of zero."""
         self._store.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
-        self.finish(slots, self.refused, now)
+        self.finish(slots, self.zero_window_reason, now)
 
     @property
-    def refused(self) -> int:
-        """The Reason of a flow that ends with a zero window; in a port scan that counts as an open port."""
+    def zero_window_reason(self) -> int:
+        """The Reason of a flow whose SYN-ACK announced no window; in a port scan its port counts as open."""
         return Reason.ZERO_WINDOW if self._config.probes else Reason.SA_ONLY
 
     def send_first(self, slots: Slots, now: int) -> None:

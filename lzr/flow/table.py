@@ -46,12 +46,12 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import RETRANSMIT, Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
-from lzr.rows import FlowState, Kind, Reason, pick
+from lzr.rows import FirstStep, FlowState, Reason, pick
 from lzr.targets.blocklist import Blocklist
 
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
-_READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
+_READY, _CLOSED, _OURS, _DUPLICATE = (int(step) for step in FirstStep)
 _COUNT_PROBE = int(FlowAction.COUNT_PROBE)
 _MOST_SENT = 254  # packets that a flow has sent again, as a byte counts them: it is not asked once more
 
@@ -192,11 +192,11 @@ class FlowTable:
         self._now = now
         config, connections = self.config, self.connections
         slots = self.store.allocate(len(targets))
-        kinds, (ready, closed, ours, duplicates, doubtful) = columns.open_rows(
+        steps, (ready, closed, ours, duplicates, doubtful) = columns.open_rows(
             self.rows, self.index, targets, slots, config.secrets, wall
         )
         if duplicates:
-            refused = kinds == _DUPLICATE
+            refused = steps == _DUPLICATE
             self.output.unopened(pick(targets, refused), Reason.DUPLICATE)
             self.store.give_back(slots[refused])
         self.connections.doubts |= doubtful > 0
@@ -205,13 +205,13 @@ class FlowTable:
         self.store.in_flight += len(slots) - duplicates
         if self.firewall_probes.wanted:
             self.firewall_probes.begin(slots)
-            self.firewall_probes.note_answered(slots[kinds != _DUPLICATE] if duplicates else slots, now)
+            self.firewall_probes.note_answered(slots[steps != _DUPLICATE] if duplicates else slots, now)
         if ours:
-            connections.send_syn(slots if ours == len(slots) else slots[kinds == _OURS], now)
+            connections.send_syn(slots if ours == len(slots) else slots[steps == _OURS], now)
         if closed:
-            connections.finish(slots[kinds == _CLOSED], connections.refused, now)
+            connections.finish(slots[steps == _CLOSED], connections.zero_window_reason, now)
         if ready:
-            begun = slots if ready == len(slots) else slots[kinds == _READY]
+            begun = slots if ready == len(slots) else slots[steps == _READY]
             if len(begun := self._without_firewalls(begun, now)):
                 connections.send_first(begun, now)
         self.store.end_of_call()

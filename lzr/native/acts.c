@@ -69,20 +69,20 @@ static void make_outcome(struct outcome *to, const struct flow *flow, size_t rea
 }
 
 
-/* (flows, index, targets, slots, secrets, wall, kinds) -> how many of each kind, and how many doubtful */
+/* (flows, index, targets, slots, secrets, wall, steps) -> how many have each first step, and how many are doubtful */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
     struct views views = {.count = 0};
     PyObject *result = NULL;
-    size_t n_flows, n, n_slots, room, found[KINDS] = {0}, doubtful = 0;
+    size_t n_flows, n, n_slots, room, found[FIRST_STEPS] = {0}, doubtful = 0;
     struct flow *flows;
     const struct target *targets;
     const int32_t *slots;
-    uint8_t *kinds;
+    uint8_t *steps;
     const struct secrets *secrets;
     if (count != 7)
-        return lzr_wants("(flows, index, targets, slots, secrets, wall, kinds)");
+        return lzr_wants("(flows, index, targets, slots, secrets, wall, steps)");
     uint64_t wall = PyLong_AsUnsignedLongLong(args[5]);
     if (PyErr_Occurred())
         return NULL;
@@ -90,7 +90,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (targets = lzr_view(&views, args[2], 0, sizeof *targets, &n)) == NULL ||
         (slots = lzr_view(&views, args[3], 0, 4, &n_slots)) == NULL ||
         (secrets = lzr_secrets(&views, args[4])) == NULL ||
-        (kinds = lzr_view(&views, args[6], 1, 1, &room)) == NULL || !lzr_as_many(n_slots == n && room >= n) ||
+        (steps = lzr_view(&views, args[6], 1, 1, &room)) == NULL || !lzr_as_many(n_slots == n && room >= n) ||
         !lzr_slots_fit(slots, n, n_flows) || !lzr_index_room(args[1], n))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -99,9 +99,9 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
         uint64_t key =
             lzr_key(t->peer_hi, t->peer_lo, t->own_hi, t->own_lo, t->peer_port, t->own_port, secrets->index);
         int ours = t->syn == OPENING_OURS;
-        enum kind kind = ours ? OURS : t->window == 0 ? CLOSED : READY;
+        enum first_step step = ours ? OURS : t->window == 0 ? CLOSED : READY;
         if (!lzr_index_add(args[1], key, slots[i])) {
-            kinds[i] = DUPLICATE;
+            steps[i] = DUPLICATE;
             found[DUPLICATE]++;
             continue;
         }
@@ -119,8 +119,8 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
             .flags = ours ? 0 : FLAG_SYN | FLAG_ACK, .state = ours ? SYN_SENT : DATA_SENT, .doubt = t->syn == OPENING_DOUBTFUL,
         };
         memcpy(row, &flow, sizeof flow);
-        kinds[i] = (uint8_t)kind;
-        found[kind]++;
+        steps[i] = (uint8_t)step;
+        found[step]++;
     }
     result = Py_BuildValue("nnnnn", (Py_ssize_t)found[READY], (Py_ssize_t)found[CLOSED], (Py_ssize_t)found[OURS],
                            (Py_ssize_t)found[DUPLICATE], (Py_ssize_t)doubtful);

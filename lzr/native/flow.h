@@ -11,7 +11,7 @@ enum reason {
 
 /* rows.Number: which sequence number a frame carries */
 enum number { FROM_UNA, FROM_ISN, FROM_NXT, FROM_ACK, FROM_CLOSE, NUMBERS_THERE_ARE };
-/* rows.Kind: how a flow begins */
-enum kind { READY, CLOSED, OURS, DUPLICATE, KINDS };
+/* rows.FirstStep: what becomes of a target */
+enum first_step { READY, CLOSED, OURS, DUPLICATE, FIRST_STEPS };
 
 #endif

@@ -51,7 +51,7 @@ static const struct {
     {"INTERVAL", INTERVAL_AT},
 };
 
-/* lzr/layout.py NUMBERS, and the members of rows.Opening, Doubt, Expected, Reason, Number and Kind */
+/* lzr/layout.py NUMBERS, and the members of rows.Opening, Doubt, Expected, Reason, Number and FirstStep */
 #define NUMBER(name) {#name, (long)(name)}
 
 static const struct named NUMBERS[] = {
@@ -66,8 +66,8 @@ static const struct named NUMBERS[] = {
     {"Reason.SEND_REFUSED", BY_SEND_REFUSED},
     {"Reason.BLOCKED", BY_BLOCK}, {"Reason.SA_ONLY", BY_SYN_ACK},
     {"Number.UNA", FROM_UNA}, {"Number.ISN", FROM_ISN}, {"Number.NXT", FROM_NXT}, {"Number.ACK", FROM_ACK},
-    {"Number.CLOSE", FROM_CLOSE}, {"Kind.READY", READY}, {"Kind.CLOSED", CLOSED}, {"Kind.OURS", OURS},
-    {"Kind.DUPLICATE", DUPLICATE}, {NULL, 0},
+    {"Number.CLOSE", FROM_CLOSE}, {"FirstStep.READY", READY}, {"FirstStep.CLOSED", CLOSED}, {"FirstStep.OURS", OURS},
+    {"FirstStep.DUPLICATE", DUPLICATE}, {NULL, 0},
 };
 
 /* A dict of name to number; `size`: what stands behind the last, or NULL. */

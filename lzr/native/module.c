@@ -42,7 +42,7 @@ static PyMethodDef methods[] = {
     {"due", FAST(lzr_due), METH_FASTCALL,
      "due(flows, slots, generations, transitions, trigger, live, actions) -> (live, fresh): timers that still count"},
     {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,
-     "open_rows(flows, index, targets, slots, secrets, wall, kinds) -> counts: TARGET rows into FLOW rows"},
+     "open_rows(flows, index, targets, slots, secrets, wall, steps) -> counts: TARGET rows into FLOW rows"},
     {"send", FAST(lzr_send), METH_FASTCALL,
      "send(flows, slots, number, flags, probe, secrets, length, frames, generations): FLOW rows into FRAME rows"},
     {"finish", FAST(lzr_finish), METH_FASTCALL,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
+from lzr.rows import Opening
 
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)
@@ -98,7 +99,7 @@ def remember(
 
 
 def _hashes(rows: NDArray[Any], key: np.uint64) -> NDArray[np.uint64]:
-    half_open = rows["syn"] == 0
+    half_open = rows["syn"] == Opening.TAKEN
     ports = rows["peer_port"].astype(np.uint64) | np.where(half_open, rows["own_port"], 0).astype(
         np.uint64
     ) << np.uint64(16)

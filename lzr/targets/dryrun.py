@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.rows import TARGET, V4_MAPPED, join
+from lzr.rows import TARGET, V4_MAPPED, Opening, join
 from lzr.targets.lines import BLANK, LONGEST_LINE, every, plain
 from lzr.targets.reader import Batch, LineReader, Reader, Refused, RefusedInputs, Target, host
 
@@ -168,5 +168,5 @@ def _rows(found: NDArray[np.uint64]) -> NDArray[Any]:
     """TARGET rows of connections to open, from columns (line, hi, lo, port)."""
     rows = np.zeros(len(found), TARGET)
     rows["line"], rows["peer_hi"], rows["peer_lo"], rows["peer_port"] = found.T
-    rows["syn"] = 1
+    rows["syn"] = Opening.OURS
     return rows

@@ -16,7 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves, is_v4
-from lzr.rows import TARGET, V4_MAPPED, join
+from lzr.rows import TARGET, V4_MAPPED, Opening, join
 
 MOST_ADDRESSES = 1 << 24
 """Most addresses of one block: an IPv4 /8, an IPv6 /104."""
@@ -93,7 +93,7 @@ class Expansion(Struct):
         rows["peer_port"] = self._ports[(index // np.uint64(block.count)).astype(np.int64)]
         rows["peer_hi"] = block.first[0]
         rows["peer_lo"] = np.uint64(block.first[1]) + spread(index % np.uint64(block.count), block.count)
-        rows["syn"] = 1
+        rows["syn"] = Opening.OURS
         self.at += size
         self.ordinal += size
         if not block.special:

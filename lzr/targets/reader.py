@@ -20,7 +20,7 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.rows import TARGET, V4_MAPPED, join, pick
+from lzr.rows import TARGET, V4_MAPPED, Opening, join, pick
 from lzr.targets.expand import Block, Expansion, Folded
 from lzr.targets.lines import BLANK, LONGEST_LINE, Scan
 
@@ -81,7 +81,7 @@ class Target(NamedTuple):
     seq: int = 0
     ack: int = 0
     window: int = 0
-    syn: int = 1
+    syn: int = Opening.OURS
     ttl: int = 0
 
 

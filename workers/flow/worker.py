@@ -68,7 +68,7 @@ _RING_COUNTS = ("received", "received_octets", "kernel_drops", "out.sent", "out.
 
 
 class FlowWorker:
-    """One flow worker process: an `FlowEngine`, and its messages to coordinator and collectors."""
+    """One flow worker process: a `FlowEngine`, and its messages to coordinator and collectors."""
 
     def __init__(
         self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
