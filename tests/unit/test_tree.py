@@ -55,8 +55,8 @@ EXCEPT = {
 """A module of lzr/ -> what it uses all the same."""
 
 ALIKE = {
-    *("Adopt", "Adopted", "Fence", "Fenced", "Linked", "Ready", "Release", "Released", "Spawn", "Stop"),
-    "Stretch",
+    *("Adopt", "Adopted", "Fence", "Fenced", "Linked", "Ready", "Release", "Released", "SendTo"),
+    *("Spawn", "Stop", "Stretch"),
 }
 """Names of two classes each: what `lzr.ownership` or a sweep decides or is told, and that as a message."""
 
