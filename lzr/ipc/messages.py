@@ -9,7 +9,7 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Stretch | coordinator → flow worker (feed): pairs of a sweep to send SYNs to | a bit for each to skip |
 | Release | coordinator → flow worker (feed, behind its targets) | |
 | Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
-| WrittenUpTo, ReleaseComing (in the feed) | coordinator → flow worker (orders) | |
+| WrittenUpTo, ReleaseComing (behind targets in the feed) | coordinator → flow worker (orders) | |
 | Fence | coordinator → the collector that writes (orders) | |
 | SendTo (the collector that gets results from now on), Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
