@@ -27,9 +27,9 @@ from lzr.rows import Opening, copied, join, pick
 from lzr.targets.blocklist import Blocklist, Range
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
+from lzr.targets.inputshards import input_shard_of_name, input_shards
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
 from lzr.targets.screen import FOREIGN, PRINTERS, SPARED, overview, screen
-from lzr.targets.sharing import shard_of_name, shards_of
 
 _DUPLICATES = 1 << 20
 """Inputs within which the same target is scanned once. ZMap's default of --dedup-window is the same 10^6; it
@@ -59,10 +59,12 @@ class LineFollower(Protocol):
 
 
 class Admission(Struct, frozen=True):
-    """Which inputs this box scans. blocklist: addresses that are not scanned. shards: into how many the
-    inputs are divided; shard: those that are this box's. max_targets: the most that are admitted, None for
-    no limit. allow_printers: also on ports where whatever comes is printed. reopen: open ZMap's connections
-    anew.
+    """Which inputs this box scans.
+
+    blocklist: addresses that are not scanned. shards: into how many the inputs are divided among boxes
+    (`lzr.targets.inputshards`); shard: those that are this box's. max_targets: the most that are admitted,
+    None for no limit. allow_printers: also on ports where whatever comes is printed. reopen: open ZMap's
+    connections anew.
     """
 
     blocklist: Blocklist | None = None
@@ -210,7 +212,7 @@ class Intake:
     def _park(self, line: Expansion) -> None:
         name = line.block.name
         numbers = np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64)
-        if not self._ours[shard_of_name(name, self._shards)]:
+        if not self._ours[input_shard_of_name(name, self._shards)]:
             self.fates.elsewhere += len(numbers)  # by its name: other boxes may see another address
             self.ended.append(numbers)
             return
@@ -257,7 +259,7 @@ class Intake:
             ):
                 rows = self._keep(rows, rows["syn"] != opening, fate)
         if self._shards > 1:
-            rows = self._keep(rows, self._ours[shards_of(rows, self._shards)], "elsewhere")
+            rows = self._keep(rows, self._ours[input_shards(rows, self._shards)], "elsewhere")
         self._admit(rows, early)
 
     def _admit(self, rows: Rows, early: bool = False) -> None:

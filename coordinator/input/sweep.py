@@ -116,11 +116,11 @@ def swept(
         sentence += f"; {_many(left, 'port', 's')} of printers left out"
     if options.shards > 1:
         sentence += f"; of these {share.total:,} are ours"
-    total = share_of(share.total, options.max_targets)
+    total = limited(share.total, options.max_targets)
     return Sweep(share, key, total, _text(key, chosen, count, chosen_ports, options), sentence)
 
 
-def share_of(total: int, limit: int | str | None) -> int:
+def limited(total: int, limit: int | str | None) -> int:
     """How many of `total` the limit allows; a percentage is rounded down, but to no less than one."""
     if limit is None or isinstance(limit, int):
         return total if limit is None else min(total, limit)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.rows import V4_MAPPED
-from lzr.targets.sharing import shards_of
+from lzr.targets.inputshards import input_shards
 
 Rows = NDArray[Any]
 
@@ -85,7 +85,7 @@ class Hashed:
     shards: int
 
     def __call__(self, rows: Rows) -> NDArray[np.int64]:
-        return shards_of(rows, self.shards)
+        return input_shards(rows, self.shards)
 
 
 def anywhere(rows: Rows) -> NDArray[np.int64]:

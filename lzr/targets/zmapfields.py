@@ -1,4 +1,7 @@
-"""The fields of ZMap's ``-f`` (tcp_synscan, 2.1.1 to 4.3), and those that a scan needs."""
+"""The fields of ZMap's ``-f`` (tcp_synscan, 2.1.1 to 4.3), and those that a scan needs.
+
+Apart from `lzr.targets.zmap`, which reads them: whoever only has to name them loads no reader.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
-from workers.flow.others import Others
+from workers.flow.otherrings import OtherRings
 from workers.flow.ring import Arrivals, Ring
 from workers.flow.transmitring import SendFailure
 
@@ -163,7 +163,7 @@ def test_an_overflow_is_counted_and_survived(lab: net.Lab) -> None:
 def test_a_ring_that_fills_up_is_seen_by_whoever_has_its_socket(lab: net.Lab) -> None:
     wire = Wire(lab)
     positions = np.zeros(2 * 8, np.int64)
-    ring, others = wire.ring(positions[:2]), Others([wire.socket], positions, SIZE)
+    ring, others = wire.ring(positions[:2]), OtherRings([wire.socket], positions, SIZE)
     for first in range(0, 5 * 48, 48):  # round and round
         assert (ring.filling, others.filling(())) == (False, False)
         wire.send(first, 16)

@@ -17,7 +17,7 @@ from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
 from workers.flow.backlog import Backlog
-from workers.flow.others import Others
+from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
 from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
@@ -73,7 +73,7 @@ class FlowEngine:
         budget: Budget | None = None,
         routed: Routed | None = None,
         icmp: Unreachable | None = None,
-        others: Others | None = None,
+        others: OtherRings | None = None,
     ) -> None:
         config = table.config
         self.table = table

@@ -29,7 +29,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.sendto.restype = ctypes.c_ssize_t
 _NOTHING = ctypes.c_size_t(0)
 _DONTWAIT = int(socket.MSG_DONTWAIT)
-_SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
+SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
 
 
 def offer(sock: socket.socket, link: int) -> None:
@@ -106,7 +106,7 @@ def _native_spread(
     ask: Callable[[], object],
 ) -> tuple[int, int, int, int]:
     placed, octets, left, slept = NATIVE.spread_frames(
-        flat, position, burst, *builder.native, *parts, _SHORT, time.monotonic_ns, time.sleep, ask
+        flat, position, burst, *builder.native, *parts, SHORT, time.monotonic_ns, time.sleep, ask
     )
     return placed, octets, left, slept
 
@@ -131,7 +131,7 @@ def spread(
     frames = len(flat) // FRAME_SIZE
     for end, moment in zip(*(each.tolist() for each in parts), strict=True):
         wait = moment - time.monotonic_ns()
-        if wait > _SHORT:
+        if wait > SHORT:
             time.sleep(wait / 1e9)
             slept += wait
         while placed < end:

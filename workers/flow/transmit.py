@@ -18,6 +18,7 @@ from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways
 from lzr.rows import pick
 from lzr.targets.blocklist import Blocklist
+from workers.flow.offer import SHORT
 from workers.flow.sendpaths import Routed, SendPaths
 from workers.flow.transmitring import SendFailure, TransmitRing
 
@@ -30,7 +31,6 @@ _TOGETHER = 8
 """Frames that leave together, where they are not further apart anyway. 65,536 pairs at 10,000 a second
 (`benchmarks.beside`) took a worker 0.42 s of CPU with 8, 0.34 s with 16, 0.37 s when it made a turn for each
 three ms' worth."""
-_SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
 _LAST_TRIES = 0.5
 """Seconds for which sending the last frames of a scan, mostly RSTs, is tried. A judgement: an interface that
 takes nothing for so long is down, and the end of a scan should not wait for it."""
@@ -184,7 +184,7 @@ class Transmit:
             if end <= begun:
                 continue
             wait = moment - time.monotonic_ns()
-            if wait > _SHORT:
+            if wait > SHORT:
                 time.sleep(wait / 1e9)
                 self.slept += wait
             self.send((burst[begun:end],), now)

@@ -1,7 +1,8 @@
 """ICMP errors, read from sockets of their own, so that a flood of them takes no room in the scan's rings.
 
-The kernel lets in errors that quote an ISN with our cookie (`filters.errors_filter`); what a socket has no
-room for is lost and counts as silence. They are read now and then, a bounded number each time.
+The kernel lets in errors that quote an ISN with our cookie (`filters.errors_filter`); which of them are
+believed is decided by `Sweeper.hear_errors`. What a socket has no room for is lost and counts as silence.
+They are read now and then, a bounded number each time.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Unreachable:
         return self._next if self._more else None
 
     def note_news(self, count: int) -> None:
-        """So many of the errors taken last were the first news of their pair."""
+        """So many of the errors taken last were the first about their pair: take more next time, or fewer."""
         if self._taken:
             self._most = _MANY if 2 * count >= self._taken else _FEW
 

@@ -35,7 +35,7 @@ from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, FlowEngine
-from workers.flow.others import Others
+from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring
 from workers.flow.sendpaths import Routed
@@ -94,7 +94,7 @@ class FlowWorker:
         errors = [sock for sock in sockets[job.shards :] if sock.family == socket.AF_PACKET]
         routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
         icmp = Unreachable(errors) if errors else None
-        others = Others(sockets[: job.shards], positions, job.frames)
+        others = OtherRings(sockets[: job.shards], positions, job.frames)
         self._engine = FlowEngine(outbox, table, builder, budget, routed, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=limits.FEED_MARK)

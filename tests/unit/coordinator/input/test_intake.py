@@ -14,8 +14,8 @@ from lzr import addresses
 from lzr.ownership.ledger import Ledger
 from lzr.rows import TARGET
 from lzr.targets.blocklist import Blocklist
+from lzr.targets.inputshards import input_shards
 from lzr.targets.lists import ListReader
-from lzr.targets.sharing import shards_of
 from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
 
@@ -145,7 +145,7 @@ def test_a_box_may_have_several_shards() -> None:
         made = intake(shards=10, shard=mine)
         rows = run_fast(made, text)
         assert 500 < len(rows) / len(mine) < 700
-        assert set(shards_of(rows, 10).tolist()) == set(mine)
+        assert set(input_shards(rows, 10).tolist()) == set(mine)
         seen += rows["line"].tolist()
     assert sorted(seen) == list(range(6000))
 

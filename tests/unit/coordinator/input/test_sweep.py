@@ -11,7 +11,7 @@ import pytest
 from coordinator.checkpoint.resumecommand import command
 from coordinator.files.filereader import FileReader
 from coordinator.input.awaiting import typed
-from coordinator.input.sweep import Sweep, share_of, swept
+from coordinator.input.sweep import Sweep, limited, swept
 from lzr.errors import UsageError
 from lzr.options.parse import parse
 from lzr.targets.blocklist import Blocklist, ranges_of
@@ -108,7 +108,7 @@ def test_so_many_pairs_and_no_printers() -> None:
     ],
 )
 def test_a_share_is_exact(total: int, limit: int | str | None, found: int) -> None:
-    assert share_of(total, limit) == found
+    assert limited(total, limit) == found
 
 
 @pytest.mark.parametrize(("more", "pairs"), [((), 2 * 94), (("--allow-printers",), 2 * 102)])

@@ -19,7 +19,7 @@ from workers.flow.ring import full_from
 _WORD = FRAME_SIZE // 4  # 32-bit words from one frame's status to the next
 
 
-class Others:
+class OtherRings:
     """Each ring is mapped when it is first looked at, for reading only."""
 
     def __init__(
