@@ -53,7 +53,7 @@ def ended(name: str, run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        say(name, troubles.unwritten() or f"{error.strerror or error}")
+        say(name, troubles.unwritten(error) or f"{error.strerror or error}")
     except MemoryError:
         say(name, "there is not enough memory")
     except Exception as error:

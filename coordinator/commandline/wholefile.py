@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from coordinator.files.opening import is_regular, open_written
 from coordinator.files.reach import reach
+from coordinator.files.renaming import rename_new
 from coordinator.processes.privilege import invoking_user
 from lzr.errors import UsageError, printable
 
@@ -139,9 +140,9 @@ def _unnamed(
                 named = True
             if overwrite:
                 os.replace(beside, last, src_dir_fd=there, dst_dir_fd=there)
-                named = False
-            else:  # unlike a rename, a link replaces nothing that has come meanwhile
-                os.link(beside, last, src_dir_fd=there, dst_dir_fd=there)
+            else:
+                rename_new(beside, last, there)
+            named = False
 
         try:
             yield descriptor, keep

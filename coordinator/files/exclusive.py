@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Iterator
 
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 
 NAME = ".lzr.lock"
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -31,39 +31,51 @@ def exclusive(place: int) -> Iterator[None]:
     """
     directory = os.fstat(place)
     shared = directory.st_mode & 0o022 == 0o020
-    held = _opened(place, directory, 0o660 if shared else 0o600)
+    shown = f"{printable(os.readlink(f'/proc/self/fd/{place}'))}/{NAME}"
+    held = _opened(place, directory, 0o660 if shared else 0o600, shown)
     try:
         status = os.fstat(held)
+        if shared and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o600:
+            _share(held, directory)  # the directory was not the group's, or its maker was killed
+            status = os.fstat(held)
         ours = shared or status.st_uid in (0, os.geteuid(), directory.st_uid)
         closed = not stat.S_IMODE(status.st_mode) & (0o007 if shared else 0o077)
         if not (stat.S_ISREG(status.st_mode) and ours and closed):
-            raise UsageError(f"{NAME} there is not ours alone: remove it")
+            raise UsageError(f"{shown} is not ours alone: remove it")
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
     finally:
         os.close(held)
 
 
-def _opened(place: int, directory: os.stat_result, mode: int) -> int:
-    """The file, which is made where there is none. Raises OSError."""
+def _opened(place: int, directory: os.stat_result, mode: int, shown: str) -> int:
+    """The file, which is made where there is none. Raises OSError, UsageError."""
     try:
         made = os.open(NAME, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
     except FileExistsError:
-        for tries in reversed(range(_TRIES)):
+        for tries in reversed(range(_TRIES if mode != 0o600 else 1)):
             try:
                 return os.open(NAME, _FLAGS, dir_fd=place)
             except PermissionError:
-                if mode == 0o600 or not tries:
-                    raise
-                time.sleep(_PAUSE)
-        raise
+                if tries:
+                    time.sleep(_PAUSE)
+        raise UsageError(
+            f"{shown} is the file of another user, who has worked in that directory: let its owner remove "
+            "it, or use a directory of your own"
+        ) from None
     try:
         if os.geteuid() == 0 and directory.st_uid != 0:
             os.fchown(made, directory.st_uid, directory.st_gid)
+            os.fchmod(made, mode)
         elif mode != 0o600:
-            os.fchown(made, -1, directory.st_gid)
-        os.fchmod(made, mode)
+            _share(made, directory)
     except OSError:
         os.close(made)
         raise
     return made
+
+
+def _share(held: int, directory: os.stat_result) -> None:
+    """Let the group of the directory have the file. Raises OSError."""
+    os.fchown(held, -1, directory.st_gid)
+    os.fchmod(held, 0o660)

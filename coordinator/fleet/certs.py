@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import fcntl
 import os
 import secrets
 import stat
@@ -21,7 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from coordinator.commandline import running
+from coordinator.files.exclusive import exclusive
 from coordinator.files.owned import enter
+from coordinator.files.renaming import rename_new
 from coordinator.fleet import lockfile
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
@@ -67,18 +68,24 @@ def make(directory: str, boxes: Iterable[str], invoker: tuple[int, int] | None) 
     try:
         if os.fstat(place).st_mode & 0o077:
             os.fchmod(place, 0o700)
-        with contextlib.suppress(OSError):  # some file systems have no locks
-            fcntl.flock(place, fcntl.LOCK_EX)  # one that makes an authority, and all others sign by it
-        present = set(os.listdir(place))
-        made: list[str] = []
-        for authority, members in ((CONTROLLERS, [CONTROLLER]), (BOXES, names)):
-            missing = [name for name in members if f"{name}.pem" not in present]
-            made += _signed(place, directory, authority, missing, present, invoker)
-        return made
+        with contextlib.ExitStack() as alone:  # one makes an authority, and all others sign by it
+            with contextlib.suppress(OSError):  # some file systems have no locks
+                alone.enter_context(exclusive(place))
+            return _missing(place, directory, names, invoker)
     except OSError as error:
         raise UsageError(f"cannot write into {printable(directory)}: {error.strerror}") from error
     finally:
         os.close(place)
+
+
+def _missing(place: int, directory: str, boxes: list[str], invoker: tuple[int, int] | None) -> list[str]:
+    """Make what is missing in the directory of which `place` is a descriptor; as `make`. Raises OSError."""
+    present = set(os.listdir(place))
+    made: list[str] = []
+    for authority, members in ((CONTROLLERS, [CONTROLLER]), (BOXES, boxes)):
+        missing = [name for name in members if f"{name}.pem" not in present]
+        made += _signed(place, directory, authority, missing, present, invoker)
+    return made
 
 
 def _signed(
@@ -320,9 +327,10 @@ def _write(place: int, name: str, data: bytes, invoker: tuple[int, int] | None) 
             os.fsync(descriptor)
             if invoker is not None:
                 os.fchown(descriptor, *invoker)
-        os.link(part, name, src_dir_fd=place, dst_dir_fd=place)
+        rename_new(part, name, place)
     finally:
-        os.unlink(part, dir_fd=place)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=place)
 
 
 def _read(place: int, name: str, *, secret: bool = False) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any
 
 from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
+from coordinator.files.renaming import rename_new
 from lzr.errors import UsageError, printable
 from lzr.fleet import fetched
 from lzr.fleet.fetched import CHUNK, Held
@@ -89,9 +90,9 @@ class Fetcher:
         quicker. Raises OSError.
         """
         fresh = f".{OF_PLAN}.{secrets.token_hex(6)}.part"
-        self._write(fresh, claim, spare=0)
         try:
-            os.link(fresh, OF_PLAN, src_dir_fd=self._place, dst_dir_fd=self._place)
+            self._write(fresh, claim, spare=0)
+            rename_new(fresh, OF_PLAN, self._place)
         except FileExistsError:
             if found := plan_of(self.directory):
                 return found

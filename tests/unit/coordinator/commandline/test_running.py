@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import duckdb
 import pytest
 
@@ -19,3 +22,13 @@ def test_a_database_without_memory_is_a_sentence(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err
     assert said.startswith("lzr export: there is not enough memory (")
     assert said.count("\n") == 1
+
+
+def test_a_full_disk_behind_an_unbuffered_stdout_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Then nothing is left in a buffer that tells of it later."""
+
+    def full() -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert running.ended("export", full) == running.MISTAKE
+    assert capsys.readouterr().err == "lzr export: cannot write: No space left on device\n"

@@ -62,6 +62,33 @@ def test_where_a_group_writes_the_group_takes_turns(place: int, tmp_path: Path) 
         pass
 
 
+def test_a_directory_that_becomes_the_groups(place: int, tmp_path: Path) -> None:
+    """Or one whose maker was killed before the group had it: its owner sees to it."""
+    with exclusive(place):
+        pass
+    tmp_path.chmod(0o2770)
+    with exclusive(place):
+        assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o660
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o2770])
+def test_another_users_file_is_named(
+    place: int, tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where two have plans in /tmp."""
+    tmp_path.chmod(mode)
+    opens = os.open
+
+    def anothers(name: str, flags: int, *words: int, **more: int) -> int:
+        if name == NAME:
+            raise FileExistsError if flags & os.O_EXCL else PermissionError(13, "Permission denied")
+        return opens(name, flags, *words, **more)
+
+    monkeypatch.setattr(os, "open", anothers)
+    with pytest.raises(UsageError, match=f"/{NAME} is the file of another user"), exclusive(place):
+        pass
+
+
 def test_one_whose_maker_is_not_ready(place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the making of a file and its mode others of the group cannot open it."""
     tmp_path.chmod(0o770)

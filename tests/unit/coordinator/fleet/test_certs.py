@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import ssl
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.files import exclusive
 from coordinator.fleet import certs
 from coordinator.fleet.certs import BOXES, CONTROLLER, CONTROLLERS
 from lzr.errors import UsageError
@@ -28,6 +30,18 @@ def test_only_their_owner_can_read_them(made: Path) -> None:
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in made.iterdir()} == {0o600}
     assert not [path for path in made.iterdir() if path.name.endswith(".part")]
+
+
+def test_who_has_locked_the_directory_before_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Any user could read it then, and lock it for ever."""
+    (tmp_path / "certs").mkdir(mode=0o755)
+    stranger = os.open(tmp_path / "certs", os.O_RDONLY)
+    fcntl.flock(stranger, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            assert threads.submit(certs.make, str(tmp_path / "certs"), ["fra1"], None).result(30)
+        finally:
+            os.close(stranger)
 
 
 def test_what_is_there_is_kept(tmp_path: Path) -> None:
@@ -167,6 +181,6 @@ def test_many_make_them_at_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(6) as threads:
         made = [name for names in threads.map(make, range(6)) for name in names]
-    assert sorted(made) == sorted(os.listdir(directory))
+    assert sorted([*made, exclusive.NAME]) == sorted(os.listdir(directory))
     for name in (CONTROLLER, "fra1", *(f"box{number}" for number in range(6))):
         assert certs.load(directory, name).name == name
