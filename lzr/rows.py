@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[Any]
+_Number = TypeVar("_Number", bound=np.number[Any])
 
 V4_MAPPED = 0xFFFF << 32
 """``lo`` of the IPv4-mapped prefix."""
@@ -308,6 +309,26 @@ def put(rows: Rows, at: NDArray[Any], values: Rows) -> None:
 def copied(rows: Rows) -> Rows:
     """A copy that may be written to."""
     found: Rows = rows.view(_raw(rows)).copy().view(rows.dtype)
+    return found
+
+
+# np.unique alone, np.intersect1d and np.isin (but for kind="table") load numpy.ma: 7 ms in each process.
+
+
+def distinct(values: NDArray[_Number]) -> NDArray[_Number]:
+    """Each value once, in order."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
+def among(values: NDArray[_Number], these: NDArray[_Number]) -> NDArray[np.bool_]:
+    """(n,) bool: which of the values are also in `these`."""
+    if not len(these):
+        return np.zeros(len(values), np.bool_)
+    ordered = np.sort(these)
+    found: NDArray[np.bool_] = ordered[np.searchsorted(ordered[1:], values, "right")] == values
     return found
 
 

@@ -53,8 +53,7 @@ ENRICHING = "lzr.fingerprint.enrichment"
 OF_LIBRARIES = (
     # pyzmq: a message that is not copied
     "zmq.utils.garbage",
-    # numpy: np.unique, and what its kernels in C import when they first describe, print or fail
-    "numpy.ma",
+    # numpy: what its kernels in C import when they first describe, print or fail
     *(
         f"numpy._core.{name}"
         for name in ("_dtype", "_dtype_ctypes", "_exceptions", "_internal", "_methods", "arrayprint")

@@ -67,7 +67,7 @@ _REASONS = {
 }
 _UNANSWERED = tuple(_REASONS.values())
 """Verdicts of pairs that have no flow and are counted when their time is over."""
-_IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
+_IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 
 
 class Sweeping:

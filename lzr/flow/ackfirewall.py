@@ -23,7 +23,7 @@ from lzr.flow.columns import Rows, Slots
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import TIMEOUT, Timers
-from lzr.rows import ASKED, FlowState, pick, put
+from lzr.rows import ASKED, FlowState, distinct, pick, put
 from lzr.siphash import siphash
 from lzr.sourceports import DEFAULT_PORTS
 
@@ -254,10 +254,11 @@ class FirewallProbes:
         alive &= (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
         parents = parents[alive]
         np.add.at(self._hits, parents, 1)
-        parents = np.unique(parents)
+        parents = distinct(parents)
         # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
         # a slow server may still answer, so the verdict waits for the flow's own time-out.
-        waiting = np.isin(rows["state"][parents], (FlowState.SYN_SENT, FlowState.DELAYED))
+        states = rows["state"][parents]
+        waiting = (states == FlowState.SYN_SENT) | (states == FlowState.DELAYED)
         return np.asarray(parents[self.are_firewalls(parents) & waiting], np.int32)
 
     def are_firewalls(self, slots: Slots, *, silent: bool = False) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import DELAY, RETRANSMIT, TIMEOUT, Timers
-from lzr.rows import ACK, PSH, Doubt, FlowState, Number, Reason, pick
+from lzr.rows import ACK, PSH, Doubt, FlowState, Number, Reason, among, pick
 
 _NOT_REPEATED = 900
 """A SYN-ACK within so many ms is not a repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)."""
@@ -233,7 +233,7 @@ class Connections:
         handled.
         """
         if len(slots):
-            unmet = slots[~np.isin(slots, met)]  # the others have shown a sign of life by now
+            unmet = slots[~among(slots, met)]  # the others have shown a sign of life by now
             self.forget_fresh(unmet)
             self.finish(slots, Reason.FIREWALL, now)
 

@@ -46,7 +46,7 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import RETRANSMIT, Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
-from lzr.rows import FirstStep, FlowState, Reason, pick
+from lzr.rows import FirstStep, FlowState, Reason, distinct, pick
 from lzr.targets.blocklist import Blocklist
 
 _NONE = np.empty(0, np.int32)
@@ -281,7 +281,7 @@ class FlowTable:
         rows = frames.copy()
         for one, other in (("peer_hi", "own_hi"), ("peer_lo", "own_lo"), ("peer_port", "own_port")):
             rows[one], rows[other] = frames[other], frames[one]
-        slots = np.unique(self.index.find(flow_key(rows, self.config.secrets.index)))
+        slots = distinct(self.index.find(flow_key(rows, self.config.secrets.index)))
         slots = slots[slots >= 0].astype(np.int32)
         asking = self.rows["state"][slots] == FlowState.PROBE
         self.firewall_probes.drop(slots[asking])
@@ -301,7 +301,8 @@ class FlowTable:
         waiting = (states == FlowState.SYN_SENT) | (states == FlowState.DATA_SENT)
         slots = np.flatnonzero(waiting & (self.rows["counter"] >= repeats)).astype(np.int32)
         flows = pick(self.rows, slots)
-        theirs = np.isin(self.store.shards(flows), list(shards)) & ~self.timers.are_waiting(RETRANSMIT, slots)
+        theirs = np.isin(self.store.shards(flows), list(shards), kind="table")
+        theirs &= ~self.timers.are_waiting(RETRANSMIT, slots)
         slots, flows = slots[theirs], pick(flows, theirs)
         late = flows["ts"] + np.uint64(round(self.config.longest * 1e9)) < np.uint64(wall)
         late |= (repeats == 0) | (flows["counter"] >= _MOST_SENT)

@@ -127,7 +127,7 @@ class Firewalls(Message, frozen=True):
         require(not len(self.hosts) % 2 and len(self.hosts) <= 2 * TOLD, "half a host, or too many")
 
 
-_REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
+_REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD, kind="table")
 
 
 class SweepAnswers(Message, frozen=True):

@@ -25,6 +25,7 @@ from lzr.options.aliases import plain
 from lzr.options.handshakes import NONE, choose, handshakes
 from lzr.options.kinds import networks
 from lzr.options.table import Options
+from lzr.rows import distinct
 
 _KEYS = ("default", "ports")
 Ranges = tuple[tuple[int, int], ...]
@@ -132,7 +133,7 @@ def port_orders(default: Sequence[str], found: ByPort) -> PortOrders:
 def shown(by_port: PortOrders) -> str:
     """The orders in one sentence, for the log."""
     ports = int(np.count_nonzero(by_port.of_port))
-    orders = len(np.unique(by_port.of_port[by_port.of_port > 0]))
+    orders = len(distinct(by_port.of_port[by_port.of_port > 0]))
     return (
         f"by port: {ports:,} port{'s' * (ports != 1)} with {orders} order{'s' * (orders != 1)} of their own, "
         f"all others {', '.join(by_port.named(0))}"

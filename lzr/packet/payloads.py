@@ -19,6 +19,7 @@ from lzr import addresses
 from lzr.kernels import NATIVE, in_c
 from lzr.packet.sharding import layout, mix64
 from lzr.protocols._protocol import Address, Host, Part, Random
+from lzr.rows import distinct
 
 Bytes = NDArray[np.uint8]
 
@@ -82,10 +83,10 @@ class ProbeTemplate:
             yield None, np.broadcast_to(self.constant, (len(rows), len(self.constant)))
             return
         lengths = self.lengths(rows)
-        distinct = np.unique(lengths)
+        different = distinct(lengths)
         # Several variable texts of different widths could share a total; one text is the rule.
-        for length in distinct:
-            indices = np.flatnonzero(lengths == length) if len(distinct) > 1 else None
+        for length in different:
+            indices = np.flatnonzero(lengths == length) if len(different) > 1 else None
             group = rows if indices is None else rows[indices]
             yield indices, self._render_group(group, int(length))
 

@@ -164,7 +164,7 @@ def _parse6(
     kind = ip[:, 6].copy()
     limit = np.minimum(captured[rows], total[rows])
     for _ in range(4):  # as many extension headers as the kernel's fan-out program follows
-        extended = np.isin(kind, (*_EXTENSIONS, _FRAGMENT_HEADER)) & (length + 8 <= limit)
+        extended = np.isin(kind, (*_EXTENSIONS, _FRAGMENT_HEADER), kind="table") & (length + 8 <= limit)
         fragment = np.flatnonzero(extended & (kind == _FRAGMENT_HEADER))
         where = at[rows[fragment]] + length[fragment]
         offset = buffer[where + 2].astype(np.int64) << 8 | buffer[where + 3]

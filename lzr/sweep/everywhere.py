@@ -55,9 +55,9 @@ class Everywhere:
             self._table = np.zeros((1 << _BITS, 2), np.uint64)
             self._rows = np.zeros(_PART, FRAME)
         rows = pick(rows, ~self.known(rows))
-        new = np.unique(np.stack((rows["peer_hi"], rows["peer_lo"]), 1), axis=0)
+        new = np.stack((rows["peer_hi"], rows["peer_lo"]), 1)
         places = _places(new[:, 0], new[:, 1])
-        _, first = np.unique(places, return_index=True)
+        _, first = np.unique(places, return_index=True)  # one for each place: a host comes in several rows
         new, places = new[first], places[first]
         free = np.flatnonzero(~self._table[places].any(1))[: self._most - len(self)]
         self._table[places[free]] = new[free]

@@ -66,6 +66,7 @@ _SPOKEN = np.isin(
         *(Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY),
         *(Verdict.BLOCKED, Verdict.BEFORE, Verdict.FIREWALL),
     ),
+    kind="table",
 )
 """Verdicts that nothing can improve on; an ICMP error may still be followed by the host's own answer."""
 

@@ -22,7 +22,7 @@ from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
 from lzr.records.fields import written
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
-from lzr.rows import Reason
+from lzr.rows import Reason, among, distinct
 
 _LATEST = 2  # services of a batch that the dashboard may show in its panel of latest services
 _FINDINGS = 256  # services of a batch that are listed on a terminal where there is no result file
@@ -132,8 +132,8 @@ class Labeller:
         kept = np.flatnonzero(self.encoders[0].keep(rows, blob, names))
         end = int(kept[records - 1]) + 1 if records <= len(kept) else len(rows)
         block = self.make(rows[:end], blob[: int(rows["data_len"][:end].sum(dtype=np.int64))])
-        behind = rows["ticket"][end:][rows["final"][end:] != 0]
-        block.tickets = np.concatenate((block.tickets, np.intersect1d(rows["ticket"][:end], behind)))
+        begun, behind = rows["ticket"][:end], rows["ticket"][end:][rows["final"][end:] != 0]
+        block.tickets = np.concatenate((block.tickets, distinct(begun[among(begun, behind)])))
         return block
 
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:

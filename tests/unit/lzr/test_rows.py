@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.rows import FLOW, OUTCOME, SEGMENT, TARGET, TIMER, copied, join, pick, put
+from lzr.rows import FLOW, OUTCOME, SEGMENT, TARGET, TIMER, among, copied, distinct, join, pick, put
 from tests.effort import examples
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -61,3 +61,12 @@ def test_into_the_rows_themselves() -> None:
     assert rows["line"].tolist() == [0, 0, 7, 0, 0, 0]
     with pytest.raises(ValueError, match="broadcast"):
         put(rows, np.array([1, 2, 3]), np.zeros(2, TARGET))
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.lists(st.integers(0, 9), max_size=12))
+@settings(max_examples=examples(100), deadline=None)
+def test_distinct_and_among_are_those_of_numpy(values: list[int], these: list[int]) -> None:
+    ours, others = np.array(values, np.uint32), np.array(these, np.uint32)
+    assert distinct(ours).tolist() == np.unique(ours).tolist()
+    assert distinct(ours).dtype == ours.dtype
+    assert among(ours, others).tolist() == np.isin(ours, others).tolist()
