@@ -268,9 +268,11 @@ class FirewallProbes:
         flow their hosts were probed.
         """
         needed = self._store.config.hits_needed
-        if silent and self._answered is not None:
-            return self.known(pick(self._store.rows, slots))
         found = np.asarray(self._hits[slots] >= needed, bool)
+        if (
+            silent and self._answered is not None
+        ):  # a flow knows of its own probes where its host is forgotten
+            return found | self.known(pick(self._store.rows, slots))
         others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
         if len(others):
             found[others] = self._hosts.hits(pick(self._store.rows, slots[others])) >= needed

@@ -167,3 +167,22 @@ def test_what_others_have_found_is_believed() -> None:
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
     play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)
+
+
+def test_a_flow_whose_host_is_forgotten_goes_by_its_own_probes() -> None:
+    """Where more hosts are probed, while it waits, than are remembered."""
+    play = sweep(timeout=5, retransmit_wait=1)
+    play.table.firewall_probes._hosts._most = 1
+    play >> Line(peer=1) << Sent("A", data=HELLO)
+    play >> 0.5
+    play >> Got("A", ack=6)
+    first = [sent.conn for sent in play.sent()]
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in first))
+    play.sent()
+    play >> Line(peer=2, own_port=40001) << Sent("A", data=HELLO)
+    play >> Got("A", ack=6)
+    assert len(play.sent()) == len(first) == 2
+    play >> 5.5
+    play.sent()
+    assert [end["reason"] for end in play.ended()] == ["acking_firewall", "silent"]
+    play.over()
