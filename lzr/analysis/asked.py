@@ -22,7 +22,7 @@ import numpy as np
 
 from lzr import addresses
 from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
-from lzr.analysis.metadata import section
+from lzr.analysis.metadata import ran_to_its_end, section
 from lzr.sweep.ranges import Range, difference, intersection, union
 from lzr.targets.blocklist import ranges_of
 from lzr.targets.screen import PRINTERS
@@ -73,7 +73,7 @@ def unfinished(metadata: Mapping[str, Any]) -> str:
     """Why a scan has not handled every input completely; "" if it has."""
     ending, inputs = section(metadata, "ending"), section(metadata, "inputs")
     how = ending.get("how")
-    if ending.get("status") != 0:
+    if not ran_to_its_end(metadata):
         return f"it ended as {how!s}" if isinstance(how, str) else "it is not said how it ended"
     if inputs.get("agree") is not True:
         return "its ledger of inputs does not agree"

@@ -23,3 +23,9 @@ def check(metadata: Any) -> Mapping[str, Any]:
     if type(metadata.get("format")) is not int or metadata["format"] != 1:
         raise NoMetadata("is metadata in a format that this version does not know")
     return metadata
+
+
+def ran_to_its_end(metadata: Mapping[str, Any]) -> bool:
+    """Whether a scan did, and lost no results; a log or a trace of it may be missing some, which makes 3."""
+    status = section(metadata, "ending").get("status")
+    return status == 0 or (status == 3 and metadata.get("results_lost") is False)

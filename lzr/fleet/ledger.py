@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzr.analysis.metadata import NoMetadata, check, section
+from lzr.analysis.metadata import NoMetadata, check, ran_to_its_end, section
 from lzr.errors import printable
 from lzr.fleet.lock import Lock, Run, of_ranges
 
@@ -161,8 +161,7 @@ def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -
     found = []
     ending = section(metadata, "ending")
     how = ending.get("how")
-    beside = ending.get("status") == 3 and metadata.get("results_lost") is False  # only a log, a trace ...
-    if ending.get("status") != 0 and not beside:
+    if not ran_to_its_end(metadata):
         found.append(f"it ended as {printable(how)}" if isinstance(how, str) else "it has not ended")
     elif ending.get("unfinished"):
         found.append("it was told to end before it had asked for all")

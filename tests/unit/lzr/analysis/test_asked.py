@@ -81,6 +81,16 @@ def test_a_scan_that_is_not_whole_shows_no_more_than_its_records(changes: dict[s
     assert why in asked.why
 
 
+def test_a_log_that_is_not_whole_takes_nothing_from_the_results() -> None:
+    """The status is 3 then, too (README.md)."""
+    ending = {"status": 3, "how": "done, a file beside the results not whole"}
+    assert known(metadata(ending=ending, results_lost=False), metadata(), records=10).everything
+    for lost in (True, None):
+        asked = known(metadata(ending=ending, results_lost=lost), metadata(), records=10)
+        assert not asked.everything
+        assert "it ended as done" in asked.why
+
+
 def test_the_old_file_may_hold_no_more_records_than_the_old_scan_made() -> None:
     assert not known(metadata(), metadata(), records=11).everything
     assert not known(metadata(), None, records=1).everything
