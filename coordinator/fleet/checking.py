@@ -6,6 +6,7 @@ which their hashes prove.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -148,7 +149,7 @@ def _all_blocked(path: str, lists: Blocklist) -> int:
         count += len(rows)
         return count > _MOST or bool(lists.allowed(rows["peer_hi"], rows["peer_lo"]).any())
 
-    for chunk in (*lockfile.lines_of_input(path), b""):
+    for chunk in itertools.chain(lockfile.lines_of_input(path), (b"",)):  # as it comes: it may be long
         batch = reader.feed(chunk) if chunk else reader.finish()
         if batch.names or passes(batch.rows):
             return 0

@@ -67,6 +67,23 @@ def test_a_blocklist_that_leaves_nobody_of_a_list(
     assert plan.with_name("plan.lock.json").exists() == (wanted == 0)
 
 
+def test_of_a_long_list_no_more_is_read_than_tells(plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor kept: a list of a hundred million targets has two gigabytes."""
+    reads, taken = lockfile.lines_of_input, [0]
+
+    def counted(path: str) -> Iterator[bytes]:
+        for chunk in reads(path):
+            taken[0] += len(chunk)
+            yield chunk
+
+    plan.with_name("services.txt").write_bytes(b"203.0.113.1:80\n" * 500_000)
+    assert main([str(plan), "-q"]) == 0
+    monkeypatch.setattr(lockfile, "digest_of_input", lambda _: ("", 0))
+    monkeypatch.setattr(lockfile, "lines_of_input", counted)
+    assert main([str(plan), "-q", "--overwrite"]) == 0
+    assert 0 < taken[0] < 4_000_000
+
+
 def test_a_blocklist_that_leaves_nobody_of_ranges_or_a_sweep(
     plan: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
