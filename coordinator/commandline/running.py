@@ -17,9 +17,7 @@ from typing import Any, NoReturn, Protocol
 from coordinator.commandline import troubles
 from lzr import safetext
 from lzr.errors import UsageError
-
-OK, MISTAKE, LOST = 0, 2, 3
-"""What commands end with: all is done; a mistake, nothing is done; done, but for what could not be read."""
+from lzr.exitstatus import LOST, MISTAKE, OK
 
 
 class Parser(argparse.ArgumentParser):

@@ -18,6 +18,7 @@ from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.requests import Command, CommandError
 from lzr import safetext
 from lzr.errors import printable, suggest
+from lzr.exitstatus import MISTAKE
 from lzr.safetext import lines
 
 PATIENCE = 5.0  # seconds for which a reply is awaited; a scan answers within a turn of its loop
@@ -95,7 +96,7 @@ def main(argv: list[str]) -> int:
     """`lzr ctl …`: 0 done, 1 refused or no scan to be found, 2 wrong usage."""
     if not argv:
         print(USAGE + requests.HELP, end="", file=sys.stderr)
-        return 2
+        return MISTAKE
     try:
         words, socket_path, wait, everywhere = _asked(argv)
         # --json may stand before its command, too.

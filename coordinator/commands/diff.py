@@ -13,13 +13,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis.reading import connect
-from coordinator.commandline.running import LOST, OK, Parser, ended, say
+from coordinator.commandline.running import Parser, ended, say
 from coordinator.reports import changes, comparing
 from coordinator.reports.comparing import CHANGES, KINDS, Compared
 from lzr import safetext
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import LOST, OK
 
 if TYPE_CHECKING:
     pass

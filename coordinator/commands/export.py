@@ -8,9 +8,9 @@ import sys
 from functools import partial
 
 from coordinator.commandline import progressbar, running, wholefile
-from coordinator.commandline.running import OK
 from lzr.analysis import schemas, views
 from lzr.errors import UsageError, two_dashes
+from lzr.exitstatus import OK
 
 NAME = "export"
 _FLAGS = (

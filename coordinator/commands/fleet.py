@@ -12,8 +12,7 @@ from importlib import import_module
 from coordinator.commandline import extras
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest
-
-OK, MISTAKE = 0, 2
+from lzr.exitstatus import MISTAKE, OK
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ from coordinator.guard.firewall import GuardError, Standing, ToolError, spans
 from coordinator.processes.ownuser import open_locks
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest, two_dashes
+from lzr.exitstatus import MISTAKE, OK
 from lzr.sourceports import DEFAULT_PORTS, DEFAULT_RANGE
 
-DONE, NONE, MISTAKE = 0, 1, 2
+NONE = 1
+"""Exit status: there is no such guard."""
 LOCK = Path("/run/lzr/guard")
 """The file that is locked while guards set by hand are changed. Its directory is root's."""
 
@@ -49,7 +51,7 @@ def main(argv: list[str]) -> int:
             raise GuardError(f"{printable(options.command)} is no command of the guard{guess}")
         if options.command == "help":
             _parser().print_help()
-            return DONE
+            return OK
         addresses = [part for given in options.source_ip for part in given.split(",") if part]
         if options.command == "status":
             return _status()
@@ -129,7 +131,7 @@ def _on(addresses: list[str], ports: tuple[int, int], mode: str, interface: str 
         addresses += [had for seen in before for had in seen.addresses]
     for note in guard.put_up(addresses, ports, mode, interface, name=name).notes:
         print(safetext.line(f"lzr guard: {note}"), file=sys.stderr)
-    return DONE
+    return OK
 
 
 def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
@@ -150,7 +152,7 @@ def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
     guard.clean()
     if not wanted:
         print("lzr guard: there was no guard to take away", file=sys.stderr)
-    return DONE if wanted else NONE
+    return OK if wanted else NONE
 
 
 def _status() -> int:
@@ -159,7 +161,7 @@ def _status() -> int:
         print(safetext.line(_line(seen)))
     if not found:
         print("no guard")
-    return DONE if found else NONE
+    return OK if found else NONE
 
 
 def _line(seen: Standing) -> str:

@@ -20,6 +20,7 @@ from typing import IO, Any, NoReturn
 
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import MISTAKE, OK
 from lzr.fingerprint import Classifier
 from lzr.fingerprint.conversations import Segment, first_answers
 from lzr.fingerprint.enrichment import EnrichingClassifier
@@ -30,7 +31,8 @@ from lzr.safetext import plain
 from lzr.targets import filetypes
 from lzr.targets.decompress import Decompressor, NotHere, compression
 
-OK, INVALID, MISTAKE = 0, 1, 2
+INVALID = 1
+"""Exit status: some of what was given could not be decoded."""
 FORMATS = ("auto", "raw", "base64", "hex", "jsonl", "pcap")
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _ENDINGS = ("gz", "bz2", "xz", "zst", "zstd")

@@ -11,6 +11,7 @@ import os
 import sys
 
 from lzr import safetext
+from lzr.exitstatus import FAILED, MISTAKE, OK
 from lzr.options.subcommands import PROGRAMS
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lzr.options.table import Options
 
 _POSIX = sys.platform != "win32"
-OK, FAILED, USAGE = 0, 1, 2
 _HELP = {"-h", "-help", "--help", "-help-all", "--help-all"}
 _NO_MEMORY = "there is not memory enough: fewer workers (-w), or a higher ulimit -v"
 _ENDINGS = (1, 2, 15)
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             if argv[0] != "guard" and (trouble := _stdout_trouble()):
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
-                return USAGE
+                return MISTAKE
             _need(ROOM if _HELP.intersection(argv) else ROOM_OF.get(argv[0], ROOM))
             try:
                 status = _subcommand(argv[0], argv[1:])
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
             elif not isinstance(error, FileNotFoundError) or not _is_gone(f"lzr {argv[0]}"):
                 raise
-            return USAGE
+            return MISTAKE
         return status
     if sys.platform != "linux":
         return _scan(argv, None)
@@ -175,7 +175,7 @@ def _subcommand(name: str, argv: list[str]) -> int:
         return int(import_module(f"coordinator.commands.{name}").main(argv))
     if name != "identify" and sys.platform != "linux":
         print(safetext.line(f"lzr {name}: {NOT_LINUX}"), file=sys.stderr)
-        return USAGE
+        return MISTAKE
     if name == "guard":
         from coordinator.commands import guard as guardcommand
 
@@ -236,10 +236,10 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         return _answer(answer)
     except UsageError as error:
         print(safetext.line(f"lzr: {error}"), file=sys.stderr)
-        return USAGE
+        return MISTAKE
     except FileNotFoundError:
         if _is_gone("lzr"):
-            return USAGE
+            return MISTAKE
         raise
     except _Interrupted as error:
         return 128 + error.number

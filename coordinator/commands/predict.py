@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import beside
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import LOST, OK, Parser, ended, say
+from coordinator.commandline.running import Parser, ended, say
 from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from lzr.analysis import asked as asking
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import LOST, OK
 from lzr.sweep.ranges import Range, intersection, union
 from lzr.sweep.reader import hosts
 from lzr.targets.blocklist import ranges_of

@@ -14,7 +14,7 @@ from coordinator.analysis import beside
 from coordinator.analysis.reading import connect, load
 from coordinator.commandline import extras
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import LOST, OK, Parser, ended, tell
+from coordinator.commandline.running import Parser, ended, tell
 from coordinator.commandline.wholefile import output
 from coordinator.reports import changes
 from coordinator.reports.report import make
@@ -22,6 +22,7 @@ from lzr import __version__
 from lzr.analysis.columns import NAMES
 from lzr.analysis.page.document import write
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import LOST, OK
 
 NAME = "report"
 _FLAGS = ("output", "static", "overwrite", "metadata", "old-metadata", "asked", "title", "help")

@@ -21,6 +21,7 @@ from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable
+from lzr.exitstatus import MISTAKE
 from lzr.options import parse
 from lzr.options.table import Options
 from lzr.sourceports import DEFAULT_PORTS
@@ -165,4 +166,4 @@ def _count(number: int, what: str) -> str:
 
 def _mistake(error: UsageError) -> int:
     print(safetext.line(f"lzr doctor: {error}"), file=sys.stderr)
-    return 2
+    return MISTAKE

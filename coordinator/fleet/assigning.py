@@ -20,6 +20,7 @@ from coordinator.fleet import attend, leasefile, lockfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import OK
 from lzr.fleet import giving
 from lzr.fleet.lock import Lock, Run
 
@@ -68,7 +69,7 @@ def _run(argv: list[str], heard: OutcomeOf) -> int:
     print(
         safetext.line(f"generation {after.generation} is in {printable(where)}: lzr fleet start takes it up")
     )
-    return running.OK
+    return OK
 
 
 def _check(asked: argparse.Namespace, lock: Lock, standing: Sequence[str | None]) -> None:

@@ -19,6 +19,7 @@ from coordinator.fleet import boxscan, leasefile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr.errors import UsageError
+from lzr.exitstatus import FAILED
 from lzr.fleet.lock import Lock, Run
 
 _LOOK, _RARELY = 0.1, 1.0
@@ -78,7 +79,7 @@ def attend_run(
                 withheld = leasefile.withheld(lock)
                 if withheld:
                     sentence = f"{run.name} {withheld}"
-                    return Outcome("interrupted", boxscan.FAILED, sentence, outcome.records, outcome.inputs)
+                    return Outcome("interrupted", FAILED, sentence, outcome.records, outcome.inputs)
                 process = boxscan.start(lock, run, found, held)
                 attached = True
             finally:

@@ -26,11 +26,11 @@ from coordinator.fleet.rundirectory import RunDirectory
 from lzr import __version__
 from lzr.analysis.metadata import section
 from lzr.errors import UsageError, printable
+from lzr.exitstatus import FAILED, LOST, MISTAKE, OK
 from lzr.fleet import dealing, lease, rates
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
 
-OK, FAILED, MISTAKE, LOST = 0, 1, 2, 3
 _MOST_METADATA = 64 << 20
 _TAIL = 4096
 LEAST_ROOM = 32 << 20

@@ -27,6 +27,7 @@ from coordinator.fleet import lockfile
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import OK
 
 NAME = "fleet certs"
 CONTROLLER = "controller"
@@ -364,7 +365,7 @@ def _run(argv: list[str]) -> int:
     for name in (CONTROLLER, *boxes):
         load(where, name)
     print(safetext.line(f"{where}: {'made ' + ', '.join(made) if made else 'all of them are there'}"))
-    return running.OK
+    return OK
 
 
 def _parser() -> running.Parser:

@@ -19,6 +19,7 @@ from coordinator.fleet import leasefile, lockfile, placing
 from coordinator.input import networks
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import OK
 from lzr.fleet import dealing, planoptions
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
@@ -69,7 +70,7 @@ def _run(argv: list[str], runs: Runs) -> int:
             shards = dealing.ranges(run.shards)
             print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
         print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {news}"))
-    return running.OK
+    return OK
 
 
 def _put(plan: str, where: str, before: Lock | None, lock: Lock) -> Lock | None:

@@ -19,12 +19,13 @@ from coordinator.commandline import progressbar, running, wholefile
 from coordinator.fleet import fetching, lockfile, placing
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import OK
 from lzr.fleet import ledger
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Chosen, Generations
 
 NAME = "fleet merge"
-OK, DIFFERS, MISSING = running.OK, 1, 3
+DIFFERS, MISSING = 1, 3
 """DIFFERS: the ledger does not agree. MISSING: results may be missing, or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")

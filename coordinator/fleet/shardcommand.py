@@ -12,6 +12,7 @@ from coordinator.commandline import running
 from coordinator.fleet import attend, lockfile, rundirectory
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import MISTAKE
 
 NAME = "fleet shard"
 _FLAGS = ("box", "no-wait", "json", "quiet", "help")
@@ -40,7 +41,7 @@ def _run(argv: list[str]) -> int:
         print(json.dumps(asdict(outcome)))
     elif not asked.quiet:
         print(safetext.line(outcome.sentence))
-    elif outcome.status == running.MISTAKE:  # calling it again, as cron does, does not help
+    elif outcome.status == MISTAKE:  # calling it again, as cron does, does not help
         running.say(NAME, outcome.sentence)
     return outcome.status
 

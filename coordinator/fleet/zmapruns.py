@@ -30,6 +30,7 @@ from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import put_up
 from lzr import safetext
 from lzr.errors import UsageError, printable
+from lzr.exitstatus import MISTAKE
 from lzr.fleet import dealing, lease
 from lzr.fleet.lock import Lock, Run
 from lzr.options import parse
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
     run = lock.run_named(box, int(generation))
     held = os.environ.pop(HANDED, "")
     if run is None or not held.isdigit():
-        return 2
+        return MISTAKE
     try:
         return Runs(lock, run, int(held)).work()
     except (UsageError, GuardError, OSError) as error:

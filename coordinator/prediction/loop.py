@@ -29,11 +29,11 @@ from coordinator.prediction.lists import LearntModel, Round
 from coordinator.processes.privilege import invoking_user
 from lzr.analysis.asked import Part
 from lzr.errors import UsageError, printable
+from lzr.exitstatus import LOST, OK
 from lzr.prediction import predict
 from lzr.prediction.conditions import Bound
 from lzr.prediction.counts import Services
 
-OK, FAILED, LOST = 0, 1, 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OURS = {
     "-f", "-o", "--output-file", "--overwrite", "-I", "--input-file", "--checkpoint", "--resume", "-p",

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from coordinator.analysis import beside
 from coordinator.analysis.reading import load
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import LOST, tell
+from coordinator.commandline.running import tell
 from coordinator.reports import comparing
 from coordinator.reports.comparing import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
 from lzr.errors import printable
+from lzr.exitstatus import LOST
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -24,6 +24,7 @@ from coordinator.scan.prepare import Prepared
 from coordinator.scan.reports import Reports, ScanError
 from coordinator.scan.upkeep import Upkeep
 from coordinator.scan.waiting import Waiting
+from lzr.exitstatus import FAILED, MISTAKE, OK
 from lzr.fleet import lease
 from lzr.fleet.lease import Lease
 from lzr.ownership.events import Want
@@ -33,7 +34,6 @@ _END_SECONDS = 2.0
 _LAST_REPORTS = 0.05
 """Seconds to wait for last reports. A judgement: they are in the socket already, unless the machine is
 busy."""
-OK, FAILED, USAGE, LOST = 0, 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
 """The status that a shell shows for any program ended by SIGPIPE: ``lzr -f - | head``."""
 _FINISHING = "no more is begun, what is in flight is finished; once more ends it now"
@@ -88,7 +88,7 @@ class Loop:
         if not failure and self._lease.over(_uptime()) and self._abandoned:
             failure, status = lease.OVER, lease.INTERRUPTED
         elif failure:
-            status = USAGE if mistaken else FAILED
+            status = MISTAKE if mistaken else FAILED
         elif self._interrupted:
             status = 128 + self._signals.number
         else:

@@ -18,12 +18,13 @@ from coordinator.input.stream import Stream
 from coordinator.processes import limits
 from coordinator.processes.launch import Launched
 from coordinator.scan import wording
-from coordinator.scan.loop import FAILED, OK, Loop, ScanEnding
+from coordinator.scan.loop import Loop, ScanEnding
 from coordinator.scan.prepare import Prepared, begin, make_console, prepare
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
 from lzr import safetext
 from lzr.errors import UsageError
+from lzr.exitstatus import FAILED, OK
 from lzr.options import handshakes
 from lzr.options.table import Options
 from lzr.records.summary import Summary

@@ -18,12 +18,11 @@ from coordinator.scan.accounts import Accounts
 from coordinator.scan.prepare import Begun, Prepared
 from coordinator.setup.opened import Opened
 from lzr import __version__, safetext
+from lzr.exitstatus import FAILED, LOST, OK
 from lzr.options import handshakes
 from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
-
-OK, FAILED, LOST = 0, 1, 3
 
 
 def announce(ready: Prepared) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 
 from lzr.errors import UsageError, printable, suggest
+from lzr.exitstatus import MISTAKE, OK
 from lzr.options.groups.option import Option
 from lzr.options.kinds import texts
 from lzr.options.rules import apply
@@ -298,9 +299,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if len(words) != 1 or words[0] not in made:
         sys.stderr.write(f"usage: python -m lzr.options.parse {'|'.join(made)}\n")
-        return 2
+        return MISTAKE
     sys.stdout.write(made[words[0]]())
-    return 0
+    return OK
 
 
 if __name__ == "__main__":

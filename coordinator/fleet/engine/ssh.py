@@ -20,10 +20,10 @@ from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import remote
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
+from lzr.exitstatus import FAILED, OK
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Box
 
-FAILED = 1
 PATIENCE = 60.0
 AT_ONCE = 32
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10"
@@ -61,7 +61,7 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
             print(safetext.line(f"{box.name}: {sentence}"))
         else:
             running.say(name, f"{box.name}: {sentence}")
-    return running.OK if all(good for good, _ in found) else FAILED
+    return OK if all(good for good, _ in found) else FAILED
 
 
 def _up(lock: Lock, box: Box, asked: argparse.Namespace) -> str:

@@ -21,6 +21,7 @@ from coordinator.fleet.serving import transport
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
+from lzr.exitstatus import MISTAKE, OK
 from lzr.fleet.lock import Lock
 
 NAME = "fleet start"
@@ -59,7 +60,7 @@ def _run(argv: list[str]) -> int:
                 ):
                     await controller.run(asked.wait)
                     whole = await finish()
-            return running.OK if controller.done and whole else NOT_DONE
+            return OK if controller.done and whole else NOT_DONE
 
     return asyncio.run(_until_ended(whole))
 
@@ -77,7 +78,7 @@ async def _until_ended(whole: Callable[[], object]) -> int:
         for fault in error.faults:
             running.say(NAME, fault)
         running.say(NAME, "so nothing was begun; a box without a fault waits for the others")
-        return running.MISTAKE
+        return MISTAKE
     except asyncio.CancelledError:
         say("", "this controller ends; the boxes go on, and the next one attends to them again")
         return NOT_DONE

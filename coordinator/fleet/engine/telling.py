@@ -22,6 +22,7 @@ from coordinator.fleet.engine import asking
 from coordinator.monitor import numbers
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
+from lzr.exitstatus import OK
 from lzr.fleet.lock import Lock
 
 NOT_ALL = 1
@@ -74,7 +75,7 @@ def _status(argv: list[str]) -> int:
     else:
         for line in _lines(found):
             print(safetext.line(line))
-    return NOT_ALL if any(box["silent"] for box in found["boxes"]) else running.OK
+    return NOT_ALL if any(box["silent"] for box in found["boxes"]) else OK
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
@@ -251,7 +252,7 @@ def _one(boxes: list[str] | None) -> list[str] | None:
 def _missing(name: str, missing: Mapping[str, str], then: str) -> int:
     for box, why in sorted(missing.items()):
         running.say(name, f"{box}: {why}; {then}")
-    return NOT_ALL if missing else running.OK
+    return NOT_ALL if missing else OK
 
 
 def _parser(word: str, what: str, *, box: bool = True) -> running.Parser:

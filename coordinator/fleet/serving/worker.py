@@ -34,6 +34,7 @@ from coordinator.fleet.serving.boxside import BoxSide, in_thread
 from coordinator.fleet.serving.single import Single
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
+from lzr.exitstatus import OK
 from lzr.fleet.plan import Box, Plan
 from lzr.safetext import plain
 
@@ -212,7 +213,7 @@ def _run(argv: list[str]) -> int:
     if asked.stop:
         pid = single.end()
         print(safetext.line("no worker runs" if pid is None else f"the worker (pid {pid}) has ended"))
-        return running.OK
+        return OK
     if os.geteuid() == 0 and not asked.allow_root:
         raise UsageError(
             "this takes orders over the network and does not run as root: give another user the rights to "
@@ -231,7 +232,7 @@ def _run(argv: list[str]) -> int:
         raise UsageError(f"a worker of {printable(box.name)} runs already (pid {single.holder()})")
     transport.quiet()
     asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
-    return running.OK
+    return OK
 
 
 def _identity(directory: str, name: str, *, wait: bool) -> TlsIdentity:
@@ -271,7 +272,7 @@ def _detached(single: Single, argv: list[str], path: str, box: Box, controller: 
         print(safetext.line(f"its worker runs (pid {process.pid})"))
     else:
         print(safetext.line(f"its worker runs already (pid {pid})"))
-    return running.OK
+    return OK
 
 
 async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
@@ -288,7 +289,7 @@ async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
     if to_end.is_set():
         with contextlib.suppress(OSError):
             sys.stderr.flush()
-        os._exit(running.OK)
+        os._exit(OK)
     ends.cancel()
     await serves
 

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from coordinator.commandline import running
+from lzr.exitstatus import MISTAKE
 
 
 def test_a_database_without_memory_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +19,7 @@ def test_a_database_without_memory_is_a_sentence(capsys: pytest.CaptureFixture[s
             connection.execute("CREATE TABLE t AS SELECT i, md5(i::VARCHAR) FROM range(1000000) r(i)")
         return 0
 
-    assert running.ended("export", greedy) == running.MISTAKE
+    assert running.ended("export", greedy) == MISTAKE
     said = capsys.readouterr().err
     assert said.startswith("lzr export: there is not enough memory (")
     assert said.count("\n") == 1

@@ -15,6 +15,7 @@ from coordinator.commands import main
 from coordinator.guard.firewall import Cover, GuardError
 from coordinator.guard.guard import Guard
 from lzr.errors import UsageError, two_dashes
+from lzr.exitstatus import FAILED
 from tests import ROOT
 
 PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
@@ -298,7 +299,7 @@ def test_too_little_room_for_addresses_is_one_sentence(line: str, least: int) ->
             check=False,
         )
         (sentence,) = shown.stderr.splitlines()
-        assert shown.returncode == main.FAILED
+        assert shown.returncode == FAILED
         assert f"memory enough: ulimit -v allows {allowed} MiB" in sentence
         first = 128 if allowed < 128 and least < 512 else least
         assert f"this needs {first} MiB at least" in sentence
