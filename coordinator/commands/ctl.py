@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
         line = " ".join(words)
         command = requests.parse(line)
     except CommandError as error:
-        return _fail(str(error), 2)
+        return _fail(str(error), MISTAKE)
     if command.kind == "help":
         print(USAGE + requests.HELP, end="")
         return 0
@@ -125,7 +125,7 @@ def main(argv: list[str]) -> int:
             )
         socket_path = os.fspath(scans[0])
     elif everywhere:
-        return _fail("--socket names one scan, and --all means every one", 2)
+        return _fail("--socket names one scan, and --all means every one", MISTAKE)
     return _steer(socket_path, command, line, wait)
 
 

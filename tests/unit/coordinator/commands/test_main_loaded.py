@@ -18,14 +18,20 @@ PROCESSES = {
     "coordinator": (
         "import coordinator.commands.main, lzr.options.parse, coordinator.scan.run",
         SHARED
-        | {"lzr.fleet", "lzr.ownership", "coordinator.checkpoint", "coordinator.commands"}
+        | {
+            "lzr.fleet",
+            "lzr.ownership",
+            "coordinator.checkpoint",
+            "coordinator.commandline",
+            "coordinator.commands",
+        }
         | {
             f"coordinator.{name}"
             for name in ("console", "dashboard", "doctor", "endpoints", "files", "guard")
         }
         | {f"coordinator.{name}" for name in ("input", "monitor", "network", "processes", "results")}
         | {"coordinator.scan", "coordinator.setup"},
-        {"coordinator.dashboard.panels", "lzr.fingerprint.classifier"},
+        {"coordinator.commandline.running", "coordinator.dashboard.panels", "lzr.fingerprint.classifier"},
     ),
     "fork server": (
         "from workers import forkserver, preload; preload.load()",
