@@ -111,7 +111,7 @@ class Automatic:
 
     def end(self) -> Scan:
         self.feed.ended.set()
-        self.feed.join(30)
+        self.feed.join(120)
         self.process.wait(120)
         records, torn = parse(self.target.read_text())
         return Scan(self.process.returncode, records, self.said.read_text(), torn=torn)
@@ -133,9 +133,9 @@ def test_a_channel_grows_and_shrinks_with_its_work(
     favour([responder.process.pid])
     scan = Automatic(arena, *options, *QUICK)
     try:
-        scan.until(f"wanted_{kind}", 2, MANY, 90)
+        scan.until(f"wanted_{kind}", 2, MANY, 200)
         scan.feed.slow.set()
-        scan.until(f"wanted_{kind}", 1, 1, 150)
+        scan.until(f"wanted_{kind}", 1, 1, 250)
         status = scan.status()
         found = scan.end()
     finally:

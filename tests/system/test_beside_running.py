@@ -68,7 +68,7 @@ def test_a_disk_that_gets_full(here: Range, tmp_path: Path, small: Path) -> None
                 with contextlib.suppress(OSError):
                     while file.write(b"\n" * size):
                         pass
-    _, said = process.communicate("".join(services(COUNT)[1:]), timeout=60)
+    _, said = process.communicate("".join(services(COUNT)[1:]), timeout=120)
     assert process.returncode == 3, said
     assert len(read(tmp_path / "found")) == COUNT
     found = json.loads((tmp_path / "meta").read_text())
@@ -92,7 +92,7 @@ def test_a_directory_that_is_removed(here: Range, tmp_path: Path) -> None:
     place.mkdir()
     process = start(here, [*words("gone"), "-m", "gone/meta", "--quiet"], tmp_path)
     run("rm", "-r", place)
-    _, said = process.communicate("".join(services(COUNT)[1:]), timeout=60)
+    _, said = process.communicate("".join(services(COUNT)[1:]), timeout=120)
     assert process.returncode == 3, said
     assert len(read(tmp_path / "found")) == COUNT
     lines = said.splitlines()
@@ -110,5 +110,5 @@ def test_a_directory_that_is_removed(here: Range, tmp_path: Path) -> None:
 
 
 def test_metadata_for_which_there_is_no_room_where_nothing_is_scanned(here: Range) -> None:
-    done = here.scanner.run(LZR, *QUICK, "-f", "-", "-m", "/dev/full", input="", check=False, timeout=60)
+    done = here.scanner.run(LZR, *QUICK, "-f", "-", "-m", "/dev/full", input="", check=False, timeout=120)
     assert (done.returncode, "cannot write /dev/full: No space left on device" in done.stderr) == (3, True)

@@ -18,7 +18,7 @@ from tests.lab.zmaplines import lines
 from tests.system.test_e2e_responder import assert_polite, mistakes
 from tests.system.test_sweep_dropped import packets, stopped, wait_until_quiet
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 HOSTS = 1000  # their answers fit the rings, if there is nothing else in them
 CLASSES = "hsda"
@@ -58,7 +58,7 @@ def lose_the_answers(arena: Range, words: Sequence[str]) -> tuple[Scan, Path]:
         wanted = HOSTS * (1 if "0" in words else 2)
         wait_for(lambda: packets(victim.pid, 9) >= wanted, "all that is sent", 60)
         with stopped(*victim.of_role("flow worker")):
-            arena.far.run(sys.executable, "-c", STRAYS, "eth0", mac, SCANNER, str(STRAY), timeout=60)
+            arena.far.run(sys.executable, "-c", STRAYS, "eth0", mac, SCANNER, str(STRAY), timeout=120)
             come = packets(victim.pid, 1)
             responder.process.send_signal(signal.SIGCONT)
             wait_for(lambda: packets(victim.pid, 1) >= come + HOSTS, "the answers", 60)

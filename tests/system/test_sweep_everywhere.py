@@ -16,7 +16,7 @@ from tests.lab.responder import SCANNER, Range
 from tests.lab.scan import parse
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 ONE, TWO = "flow=1,collect=1", "flow=2,collect=1"
 QUICK = ("-handshakes", "http", "-rt", "1.5", "-t", "4", "-c", "4")

@@ -97,7 +97,7 @@ def test_commands_come_in_by_the_control_socket(plain: Console, tmp_path: Path) 
     (path,) = (tmp_path / "run").glob("*.sock")
     assert path.stem == str(os.getpid())
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(str(path))
         sock.sendall(b"workers flow=4\n")
         asked = []

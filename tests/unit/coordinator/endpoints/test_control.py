@@ -130,7 +130,7 @@ def test_a_command_and_its_reply(scan: Running) -> None:
 
 def test_several_lines_in_one_connection(scan: Running) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(str(scan.server.path))
         sock.sendall(b"pause\nresume\ndra")
         sock.sendall(b"in\n\n")
@@ -142,7 +142,7 @@ def test_several_lines_in_one_connection(scan: Running) -> None:
 
 def test_a_line_without_end_is_cut_off(scan: Running) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.connect(str(scan.server.path))
         reply = b""
         try:
@@ -163,7 +163,7 @@ def test_only_the_owner_may_touch_it(scan: Running, monkeypatch: pytest.MonkeyPa
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(refused.path))
         refused.handle(0)
-        sock.settimeout(10)
+        sock.settimeout(60)
         assert sock.recv(10) == b""
     refused.close()
 

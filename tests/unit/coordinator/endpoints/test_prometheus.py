@@ -95,7 +95,7 @@ class Client:
     def exchange(self, request: bytes) -> bytes:
         """Send all, serve until the server closes, return what came."""
         reply = b""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             if request:
                 try:
@@ -174,7 +174,7 @@ def test_who_dawdles_is_dropped(server: MetricsServer) -> None:
         with pytest.raises(BlockingIOError):
             slow.sock.recv(1)
         server.handle(106.0)
-        slow.sock.settimeout(5)
+        slow.sock.settimeout(60)
         assert slow.sock.recv(1) == b""
 
 

@@ -92,7 +92,7 @@ class Files:
         pass
 
 
-async def until(fact: Callable[[], Any], seconds: float = 10) -> None:
+async def until(fact: Callable[[], Any], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not fact():
             await asyncio.sleep(0.005)

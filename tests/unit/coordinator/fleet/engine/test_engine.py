@@ -87,7 +87,7 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
         async with worker(lock, places, "ams1"):
             for _ in range(2):
                 async with Engine(lock, identity) as engine:
-                    await until(lambda: engine.here("ams1"), 8)
+                    await until(lambda: engine.here("ams1"), 30)
                     assert not engine.here("fra1")
                     answer = await engine.call("ams1", "take", {"lock": lock.to_json(), "ticket": "x"}, 10)
                     assert answer["begun"] is False

@@ -35,11 +35,11 @@ def test_one_at_a_time_and_ended(tmp_path: Path) -> None:
     assert single.take() is False
     assert single.holder() == first.pid
     assert single.end() == first.pid
-    assert first.wait(10) == -15
+    assert first.wait(60) == -15
     assert single.holder() is None
     assert second.poll() is None
     second.kill()
-    second.wait(10)
+    second.wait(60)
     for process in (first, second):
         assert process.stdout is not None
         process.stdout.close()
@@ -51,7 +51,7 @@ def test_what_a_killed_one_left_is_no_lock(tmp_path: Path) -> None:
     process, took = hold(path)
     assert took == "True"
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert process.stdout is not None
     process.stdout.close()
     single = Single(path)

@@ -48,7 +48,7 @@ def test_a_handshake_that_does_not_come_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At the controller, and at the port of a box."""
-    monkeypatch.setattr(strangers, "SECONDS", 0.3)
+    monkeypatch.setattr(strangers, "SECONDS", 1.0)
 
     async def whole() -> None:
         ours = certs.load(str(places / "certs"), certs.CONTROLLER)

@@ -37,7 +37,7 @@ def test_on_a_terminal_until_q() -> None:
             if not asked and b"not heard of since" in seen:
                 os.write(ours, b"q")
                 asked = True
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         while select.select([ours], [], [], 0.1)[0]:
             seen += os.read(ours, 65536)
         assert asked
