@@ -29,6 +29,7 @@ from tests.system.test_faults_processes import LIVELY, PATIENT, right, wanted
 pytestmark = pytest.mark.root
 
 COUNT = 20_000
+QUICK = ("-rt", "0.5", "-t", "3", "-c", "2")  # with -rn 3, where what is found is judged
 LINK_FAULTS = {"down": "ENETDOWN", "no carrier": "ENOBUFS"}
 LOST = ("was set down", "has no carrier")
 QUEUE_FAULTS = {"short queue": "ENOBUFS", "long queue": "EAGAIN"}
@@ -89,7 +90,7 @@ class Running:
         arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
         source = directory / "targets"
         source.write_text("".join(services(count)))
-        more = ("-sendSYNs", "-rate", rate, "-w", "2", "-gatewayMac", arena.gateway_mac, *PATIENT, *options)
+        more = ("-sendSYNs", "-rate", rate, "-w", "2", "-gatewayMac", arena.gateway_mac, *QUICK, *options)
         files = ("-f", self.target, "--metadata-file", self.about, "--control-socket", self.socket)
         with source.open() as stdin:
             self.victim = Victim(arena.scanner, *more, *files, stdin=stdin)

@@ -25,7 +25,7 @@ def about(running: Running) -> dict[str, Any]:
 
 
 def test_what_is_taken_away_is_put_back_and_said(arena: Range) -> None:
-    running = Running(arena, count=30_000, rate="2000")
+    running = Running(arena, *PATIENT, count=30_000, rate="2000")
     before = arena.scanner.rules()
     name = before.partition("table inet lzr_")[2].split()[0]
     for words in (("flush", "ruleset"), ("flush", "chain", "inet", f"lzr_{name}", "resets")):
