@@ -20,6 +20,7 @@ from coordinator.analysis.decoding import Decoder, heading
 from coordinator.analysis.reading import connect, transfer
 from coordinator.analysis.source import CHUNK, LONGEST
 from coordinator.commandline import wholefile
+from coordinator.files.holders import holders
 from coordinator.files.reach import reach
 from coordinator.processes.privilege import invoking_user
 from lzr.analysis.columns import table
@@ -208,11 +209,11 @@ def _directory(path: str) -> Iterator[int]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether a scan writes to the file still."""
+    """Whether a scan writes to the file still; who can only read it is none."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return not (found := holders(descriptor)) or any(one.writes for one in found)
     except OSError:
         return False
     fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -23,11 +23,12 @@ _TRIES, _PAUSE = 50, 0.01
 
 
 @contextlib.contextmanager
-def exclusive(place: int) -> Iterator[None]:
+def exclusive(place: int, *, wait: bool = True) -> Iterator[None]:
     """A context in which no other process is in this of the same directory.
 
-    place: a descriptor of the directory, whose owner is to own the file. Raises OSError, and UsageError where
-    somebody else has put a file there.
+    place: a descriptor of the directory, whose owner is to own the file. wait: until nobody else is in it.
+    Raises OSError, of which BlockingIOError says that somebody is, and UsageError where somebody else has put
+    a file there.
     """
     directory = os.fstat(place)
     shared = directory.st_mode & 0o022 == 0o020
@@ -42,7 +43,7 @@ def exclusive(place: int) -> Iterator[None]:
         closed = not stat.S_IMODE(status.st_mode) & (0o007 if shared else 0o077)
         if not (stat.S_ISREG(status.st_mode) and ours and closed):
             raise UsageError(f"{shown} is not ours alone: remove it")
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(held)

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from msgspec import Struct
 
+from coordinator.files import holders
 from coordinator.files.reach import Place, reach, trusted
 from lzr.errors import UsageError, printable
 
@@ -91,8 +92,8 @@ def open_written(
     if alone:
         descriptor = open_written(name, invoker, append=append, pause=pause, say=say)
         try:
-            if is_regular(descriptor) and not lock(descriptor, pause, _PATIENCE):
-                raise UsageError(f"{printable(name)} is being written by another lzr")
+            if is_regular(descriptor) and (taken := lock(descriptor, pause, _PATIENCE, say)):
+                raise UsageError(f"{printable(name)} {taken}")
         except BaseException:
             os.close(descriptor)
             raise
@@ -296,10 +297,17 @@ def is_deleted(descriptor: int, name: str) -> bool:
     return True
 
 
-def lock(descriptor: int, pause: Callable[[float], bool], seconds: float) -> bool:
-    """Hold a lock on a file as long as one of our processes has it open; False if another scan holds it.
+def lock(
+    descriptor: int,
+    pause: Callable[[float], bool],
+    seconds: float,
+    say: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Hold a lock on a file as long as one of our processes has it open. Returns who keeps us from that, as
+    the end of a sentence that begins with the name of the file; empty where it is held.
 
-    seconds: how long to try, since the processes of a scan that was killed need a moment to end.
+    seconds: how long to try, since the processes of a scan that was killed need a moment to end. A lock of
+    somebody who can only read the file is not heeded after that, and `say` is told.
     """
     waited = 0.0
     while True:
@@ -307,11 +315,28 @@ def lock(descriptor: int, pause: Callable[[float], bool], seconds: float) -> boo
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if waited >= seconds:
-                return False
+                return _in_spite_of(descriptor, say)
         except OSError:
-            return True  # a file system without locks
+            return ""  # a file system without locks
         else:
-            return True
+            return "" if holders.INSTEAD.free(descriptor) else _TAKEN
         if pause(_STEP):
             raise Interrupted
         waited += _STEP
+
+
+_TAKEN = "is being written by another lzr"
+
+
+def _in_spite_of(descriptor: int, say: Callable[[str], None]) -> str:
+    """Hold a lock in place of the one that others have, if all of them can only read; as `lock`."""
+    found = holders.holders(descriptor)
+    if not found:
+        return f"{_TAKEN}, or somebody holds a lock on it (lslocks shows who)"
+    if writer := next((one for one in found if one.writes), None):
+        return f"{_TAKEN}: {writer}"
+    if not holders.INSTEAD.hold(descriptor):
+        return f"{_TAKEN}, or cannot be locked: {found[0]} holds a lock on it"
+    name = os.readlink(f"/proc/self/fd/{descriptor}")
+    say(f"{found[0]} holds a lock on {printable(name)}, which it can only read: it is not heeded")
+    return ""

@@ -9,13 +9,14 @@ group of its own, so that it gets a Ctrl-C once, from here, and ends by its own 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.commandline.progressbar import Bar
+from coordinator.files.exclusive import exclusive
+from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import LearntModel, Round
 from coordinator.processes.privilege import invoking_user
+from lzr import safetext
 from lzr.analysis.asked import Part
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import LOST, OK
@@ -64,18 +68,28 @@ class LoopPlan:
 
 
 class LoopDirectory:
-    """The directory. Raises UsageError where it cannot be used, or somebody else uses it."""
+    """The directory, until `stack` is closed. Raises UsageError where it cannot be used, or another loop uses
+    it.
+    """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, stack: ExitStack) -> None:
         self.path = path
         user = invoking_user()
         self._invoker = None if user is None else (user.uid, user.gid)
-        self._lock = enter(path, self._invoker, create=True, purpose="for what a loop knows")
+        self._place = enter(path, self._invoker, create=True, purpose="for what a loop knows")
+        stack.callback(os.close, self._place)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            stack.enter_context(exclusive(self._place, wait=False))
+        except BlockingIOError:
             raise UsageError(f"another loop uses {printable(path)}") from None
+        except (OSError, UsageError) as error:
+            why = getattr(error, "strerror", "") or error
+            raise UsageError(f"cannot use {printable(path)} for what a loop knows: {why}") from None
         self.results = self.of("found.json")
+        with contextlib.suppress(FileNotFoundError):
+            there = os.stat("found.json", dir_fd=self._place, follow_symlinks=False)
+            if not stat.S_ISREG(there.st_mode):
+                raise UsageError(f"{safetext.line(self.results)} is no regular file")
 
     def of(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -101,16 +115,24 @@ class LoopDirectory:
         """The scan of a round has ended with this status."""
         self._write(_done(number), iter([f"{status}\n"]))
         # In the directory that is open: by its name it may be another's by now.
-        shutil.rmtree(_checkpoint(number), ignore_errors=True, dir_fd=self._lock)
+        shutil.rmtree(_checkpoint(number), ignore_errors=True, dir_fd=self._place)
 
     def open_list(self, number: int) -> int:
-        """A descriptor, to read. Raises OSError."""
+        """A descriptor, to read. Raises UsageError."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        return os.open(_list(number), flags, dir_fd=self._lock)
+        name = safetext.line(self.of(_list(number)))
+        try:
+            descriptor = os.open(_list(number), flags, dir_fd=self._place)
+        except OSError as error:
+            raise UsageError(f"cannot read {name}: {error.strerror}") from None
+        if not is_regular(descriptor):
+            os.close(descriptor)
+            raise UsageError(f"{name} is no regular file")
+        return descriptor
 
     def _there(self, name: str) -> bool:
         try:
-            os.stat(name, dir_fd=self._lock, follow_symlinks=False)
+            os.stat(name, dir_fd=self._place, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
@@ -119,16 +141,16 @@ class LoopDirectory:
         """A file that is there whole or not at all, whatever the directory's owner has put there."""
         beside = f"{name}.part"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside, dir_fd=self._lock)
+            os.unlink(beside, dir_fd=self._place)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(beside, flags, 0o644, dir_fd=self._lock)
+        descriptor = os.open(beside, flags, 0o644, dir_fd=self._place)
         with open(descriptor, "w", encoding="ascii") as file:
             if self._invoker is not None:
                 os.fchown(descriptor, *self._invoker)
             file.writelines(lines)
             file.flush()
             os.fsync(descriptor)
-        os.replace(beside, name, src_dir_fd=self._lock, dst_dir_fd=self._lock)
+        os.replace(beside, name, src_dir_fd=self._place, dst_dir_fd=self._place)
 
     def round(self, number: int, six: list[bytes]) -> Round:
         """Raises UsageError where the list has been changed."""
@@ -137,7 +159,7 @@ class LoopDirectory:
         try:
             return lists.round_from(text, six)
         except ValueError as error:
-            raise UsageError(f"{printable(self.of(_list(number)))}: {error}") from None
+            raise UsageError(f"{safetext.line(self.of(_list(number)))}: {error}") from None
 
 
 def _list(number: int) -> str:
@@ -159,7 +181,17 @@ def run(plan: LoopPlan, say: Callable[[str], None]) -> int:
         name = word.partition("=")[0]
         if name in _OURS or f"-{name}" in _OURS:
             raise UsageError(f"{printable(name)} is not for the scans of a loop: it sets that itself")
-    state = LoopDirectory(plan.state)
+    for path in plan.seeds:
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+                raise UsageError(
+                    f"a loop reads its seed more than once: {printable(path)} is no regular file"
+                )
+    with ExitStack() as stack:
+        return _run(plan, LoopDirectory(plan.state, stack), say)
+
+
+def _run(plan: LoopPlan, state: LoopDirectory, say: Callable[[str], None]) -> int:
     troubles = Troubles(say)
     with Bar("reading and learning", ticking=True) as bar:
         learnt = lists.learn(
@@ -213,13 +245,15 @@ class _Loop:
     def catch_up(self) -> int | None:
         """Take the rounds up that the directory holds; the exit status where it ends here."""
         for number in range(1, self.state.lists() + 1):
+            round_ = self.state.round(number, self.learnt.seed.six)
             if not self.state.done(number):
                 self.say(f"going on with batch {number}, which was interrupted")
                 if (status := self._scan(number)) is not None:
                     return status
-            self._add(self.state.round(number, self.learnt.seed.six))
+            self._add(round_)
         if self.rounds:
-            self.say(f"{len(self.rounds)} batches of {self.spent:,} probes have been asked")
+            batches = "1 batch" if len(self.rounds) == 1 else f"{len(self.rounds)} batches"
+            self.say(f"{batches} of {self.spent:,} probes asked so far")
             self._learn()
         return None
 

@@ -105,8 +105,9 @@ def open_outputs(
             _add(outputs, found.descriptor, options.output_module)
         if options.feed_zgrab:
             _add(outputs, 1, "feed")
-        if 1 in outputs.descriptors and opening.is_regular(1) and not opening.lock(1, pause, _LOOKED_AT):
-            raise UsageError("the file that stdout goes to is being written by another lzr")
+        ours = 1 in outputs.descriptors and opening.is_regular(1)
+        if ours and (taken := opening.lock(1, pause, _LOOKED_AT, say)):
+            raise UsageError(f"the file that stdout goes to {taken}")
         if checkpoint is not None and checkpoint.resumed is not None:
             _compare(outputs, checkpoint.resumed)
         yield outputs

@@ -105,8 +105,8 @@ def open_result(
             )
             if not opened.regular:
                 return found
-            if not opening.lock(opened.descriptor, pause, _PATIENCE):
-                raise UsageError(f"{name} is being written by another lzr")
+            if taken := opening.lock(opened.descriptor, pause, _PATIENCE, say):
+                raise UsageError(f"{name} {taken}")
             if _is_named(name, opened.descriptor):
                 found.size = os.fstat(opened.descriptor).st_size
                 if found.size and not resumed:

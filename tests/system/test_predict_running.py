@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.madeinternet import FIRST, Internet, made
+from coordinator.files.exclusive import exclusive
 from tests.lab.net import Lab
 from tests.lab.responder import Range
 from tests.lab.scan import LZR
@@ -115,12 +116,51 @@ def interrupted_after(child: subprocess.Popen[Any], folder: Path, rounds: int) -
         assert "goes on from here" in said
 
 
+def nowhere(words: list[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run a command where it reaches nobody."""
+    return subprocess.run(["unshare", "-n", *words], capture_output=True, text=True, check=False, timeout=120)
+
+
 def test_who_uses_a_state_alone(tmp_path: Path) -> None:
+    """Who can only read it keeps nobody out."""
     world = Made(tmp_path)
     state = tmp_path / "state"
     state.mkdir()
     descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    done = subprocess.run(world.words(tmp_path), capture_output=True, text=True, check=False, timeout=120)
-    os.close(descriptor)
+    with exclusive(descriptor):
+        done = nowhere(world.words(tmp_path))
     assert (done.returncode, "another loop uses" in done.stderr) == (2, True), done.stderr
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    done = nowhere(world.words(tmp_path))
+    os.close(descriptor)
+    assert "another loop uses" not in done.stderr
+    assert "the scan of batch 1 ended with status 2" in done.stderr, "there is no network"
+
+
+@pytest.mark.parametrize("name", ["round-0001.list", "found.json"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory", "noise"])
+def test_what_else_lies_in_a_state_is_a_sentence(tmp_path: Path, name: str, kind: str) -> None:
+    world = Made(tmp_path)
+    path = tmp_path / "state" / name
+    path.parent.mkdir()
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to("/etc/passwd")
+        case "directory":
+            path.mkdir()
+        case "noise":
+            path.write_bytes(os.urandom(10_000))
+    done = nowhere(world.words(tmp_path))
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert name in done.stderr
+
+
+def test_a_seed_of_a_loop_can_be_read_again(tmp_path: Path) -> None:
+    world = Made(tmp_path)
+    world.seed.unlink()
+    os.mkfifo(world.seed)
+    done = nowhere(world.words(tmp_path))
+    assert (done.returncode, "is no regular file" in done.stderr) == (2, True), done.stderr
