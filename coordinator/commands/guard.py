@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from coordinator.files.exclusive import open_locks
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import GuardError, Standing, ToolError, spans
-from coordinator.processes.ownuser import open_locks
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest, two_dashes
 from lzr.exitstatus import MISTAKE, OK

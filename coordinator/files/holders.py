@@ -16,7 +16,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from coordinator.processes.ownuser import open_locks
+from coordinator.files.exclusive import open_locks
 from lzr.safetext import plain
 
 LOCKS = Path("/run/lzr/files.lock")

@@ -21,6 +21,7 @@ import struct
 from pathlib import Path
 from secrets import randbelow
 
+from coordinator.files.exclusive import open_locks
 from coordinator.processes.privilege import User, capabilities, mapped
 
 FIRST, LAST = 60706, 61183
@@ -87,23 +88,6 @@ def _has_a_name_or_process(number: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def open_locks(path: Path) -> int | None:
-    """Open a file that is only locked, in a directory of root's. None where there can be none: then two runs
-    may draw the same number, by chance."""
-    try:
-        path.parent.mkdir(0o700, exist_ok=True)
-        if not _trusted(path.parent):
-            return None
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
-    except OSError:
-        return None
-
-
-def _trusted(directory: Path) -> bool:
-    status = os.stat(directory)
-    return status.st_uid == 0 and not status.st_mode & 0o022
 
 
 def _locked(lock: int, number: int) -> bool:

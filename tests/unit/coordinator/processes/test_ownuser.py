@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.files import exclusive
 from coordinator.processes import ownuser
 from coordinator.processes.ownuser import FIRST, LAST, OwnUser, take
 
@@ -22,7 +23,7 @@ def rich(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(ownuser, "capabilities", lambda: -1)
     monkeypatch.setattr(ownuser, "mapped", lambda number, table: True)
-    monkeypatch.setattr(ownuser, "_trusted", lambda directory: True)
+    monkeypatch.setattr(exclusive, "_trusted", lambda directory: True)
 
 
 def taken(locks: Path) -> OwnUser:
