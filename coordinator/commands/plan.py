@@ -52,13 +52,22 @@ def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, _FLAGS))
     about = _about(asked)
     if asked.output == "-":
-        return _learn(asked, about, None)
+        status, text, report = _learn(asked, about)
+        sys.stdout.write(safetext.lines(text))
+        sys.stdout.flush()
+        if not asked.quiet:
+            sys.stderr.write(safetext.lines(report))
+        return status
     with wholefile.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
-        return _learn(asked, about, out)
+        status, text, report = _learn(asked, about)
+        wholefile.write_whole(out.descriptor, text.encode())
+    if not asked.quiet:
+        sys.stdout.write(safetext.lines(report))
+    return status
 
 
-def _learn(asked: argparse.Namespace, about: PlannedScan, out: wholefile.Destination | None) -> int:
-    """out: where the order goes, None for stdout. Raises UsageError."""
+def _learn(asked: argparse.Namespace, about: PlannedScan) -> tuple[int, str, str]:
+    """The exit status, the order, and what is said of it. Raises UsageError."""
     connection = reading.connect()
     with progressbar.Bar("reading") as bar:
         if asked.file != "-":
@@ -68,18 +77,9 @@ def _learn(asked: argparse.Namespace, about: PlannedScan, out: wholefile.Destina
     connection.close()
     costs = order.Costs.of(about.retransmits)
     learned, figures = _plan(learnt, costs, asked)
-    text = _write_up(learned, learnt, figures)
-    report = json.dumps(plantext.as_dict(text[1]), indent=2) + "\n" if asked.json else plantext.table(text[1])
-    if out is None:
-        sys.stdout.write(safetext.lines(text[0]))
-        sys.stdout.flush()
-        if not asked.quiet:
-            sys.stderr.write(safetext.lines(report))
-        return status
-    wholefile.write_whole(out.descriptor, text[0].encode())
-    if not asked.quiet:
-        sys.stdout.write(safetext.lines(report))
-    return status
+    text, shown = _write_up(learned, learnt, figures)
+    report = json.dumps(plantext.as_dict(shown), indent=2) + "\n" if asked.json else plantext.table(shown)
+    return status, text, report
 
 
 def _plan(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,18 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_read(
     ):
         status, out, err = run(capsys, scan, *NAMED, "-o", output)
         assert (status, out, sentence in err) == (2, "", True), err
+
+
+def test_the_order_is_kept_where_nobody_reads_the_report(scan: Path, tmp_path: Path) -> None:
+    words = ["plan", scan, *NAMED, "-o", tmp_path / "order.toml"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "coordinator.commands.main", *map(str, words)],
+            stdout=full, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}, timeout=120,
+            check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, b"lzr plan: cannot write: No space left on device\n")
+    assert (tmp_path / "order.toml").stat().st_size
 
 
 def test_a_scan_that_is_too_small_for_the_coverage_is_called_that(
