@@ -5,7 +5,8 @@ namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is reused, a
 pids that mean other processes outside. The start time (clock ticks since boot, proc(5) ``/proc/pid/stat``
 field 22) settles the first, the namespace the second. An owner that cannot be judged counts as living. A
 guard set by hand is named ``lzr_manual_…`` and is never stale. The first guard of a run, which a shell puts
-up (``bin/lzr``), has namespace 0: it exists for some 50 ms and is judged by the processes that we see.
+up (``bin/lzr``), has namespace 0 where the kernel does not tell a shell which it has (before Linux 5.14). It
+exists for some 50 ms, so where not all processes are seen it counts as living for a minute.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import os
 PREFIX = "lzr_"
 MANUAL = "lzr_manual_"
 _FIRST_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO: the inode of the namespace that sees every process
+_YOUNG = 60.0
+"""Seconds for which a first guard without a namespace may still be in use. A judgement: it is replaced within
+0.1 s, on a machine that has something else to do within seconds."""
 _count = 0
 
 
@@ -59,12 +63,14 @@ def is_stale(name: str) -> bool:
             return False  # this /proc shows somebody else's processes
     except OSError:
         return False
-    if namespace in (here, 0):
-        return not _lives(str(pid), start)
-    if here != _FIRST_NAMESPACE:
+    if namespace in (here, 0) and _lives(str(pid), start):
         return False
+    if namespace == here:
+        return True
+    if here != _FIRST_NAMESPACE:
+        return not namespace and _age(start) > _YOUNG
     return not any(
-        _namespace(entry) == namespace and _inner_pid(entry) == pid and _lives(entry, start)
+        namespace in (0, _namespace(entry)) and _inner_pid(entry) == pid and _lives(entry, start)
         for entry in os.listdir("/proc")
         if entry.isdigit()
     )
@@ -110,6 +116,15 @@ def _lives(pid: str, start: int) -> bool:
     if not fields or len(fields) <= 19:
         return False
     return fields[0] not in "ZX" and int(fields[19]) == start
+
+
+def _age(start: int) -> float:
+    """Seconds since a process began, by its start time; none where that is not known."""
+    try:
+        with open("/proc/uptime") as uptime:
+            return float(uptime.read().split()[0]) - start / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _inner_pid(pid: str) -> int:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.guard import tablenames
 from coordinator.guard.early import put_up_early
 from coordinator.guard.guard import put_up
 from tests.host_net import BOX, BOX6, ROOT, Wire, inside
 from tests.lab.net import wait_for
+
+HERE = os.stat("/proc/self/ns/pid").st_ino
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ class TestLauncher:
     def test_its_guard_is_taken_over(self, wire: Wire, launcher: str, flags: list[str], ports: str) -> None:
         with self.start(wire, launcher, *flags) as process:
             assert process.stdout is not None
-            assert process.stdout.readline().startswith(f"adopted {ports} lzr_0_{process.pid}_")
+            assert process.stdout.readline().startswith(f"adopted {ports} lzr_{HERE}_{process.pid}_")
             assert process.stdout.readline() == "auto True True\n"
             low = int(ports.split(maxsplit=1)[0])
             outer = {(BOX6, 40000), (BOX, low - 1)}
@@ -102,6 +105,51 @@ class TestLauncher:
         with inside(wire.box), put_up([BOX]) as up:
             assert name in up.notes[0]
         assert wire.rules() == ""
+
+    def test_one_of_another_container_is_never_taken_for_dead(self, wire: Wire, launcher: str) -> None:
+        """They share the network and not the processes: none sees whether the other's lives."""
+        (Path(launcher).resolve().parent / "lzr-run").write_text("#!/bin/sh\necho $LZR_GUARD; read line")
+        apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        script = (
+            f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "from coordinator.guard.guard import put_up\n"
+            f"with put_up([{BOX!r}]) as up: print(up.notes)"
+        )
+        other = (*apart, sys.executable, "-c", script)
+        with self.start(wire, *apart, launcher) as process:
+            assert process.stdout is not None
+            name = process.stdout.readline().strip()
+            assert name.startswith("lzr_")
+            assert not name.startswith((f"lzr_{HERE}_", "lzr_0_"))
+            wait_for(lambda: "drop" in wire.rules(), "its nft")
+            with self.start(wire, *other) as second:
+                assert second.communicate(timeout=120)[0] == "[]\n"
+            with inside(wire.box), put_up([BOX]) as up:
+                assert not up.notes
+            assert name in wire.rules()
+            process.kill()
+        with self.start(wire, *other) as second:
+            assert second.communicate(timeout=120)[0] == "[]\n"
+        assert name in wire.rules()
+        if HERE == 0xEFFFFFFC:  # who sees all processes sees that it is dead
+            wait_for(lambda: tablenames.is_stale(name), "its end")
+            with inside(wire.box), put_up([BOX]) as up:
+                assert name in up.notes[0]
+
+    def test_without_a_namespace_it_lives_for_a_minute_where_not_all_is_seen(self) -> None:
+        """As a shell on an old kernel names it."""
+        script = (
+            f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+            "from coordinator.guard import tablenames\n"
+            "now = int(float(open('/proc/uptime').read().split()[0]) * os.sysconf('SC_CLK_TCK'))\n"
+            "young, old = now, max(1, now - 6100 * os.sysconf('SC_CLK_TCK') // 100)\n"
+            "print([tablenames.is_stale(f'lzr_0_999999_{start}_0') for start in (young, old)])"
+        )
+        apart = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+        done = subprocess.run(
+            [*apart, sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+        )
+        assert done.stdout == "[False, True]\n"
 
     @pytest.mark.parametrize(
         "flags", [["guard", "status"], ["--help"], ["-list-handshakes"], ["--guard=none"]]

@@ -64,7 +64,7 @@ def test_a_program_that_does_not_come_up(wire: Wire, launcher: Path, why: str) -
         )
     assert done.returncode not in (0, 2)
     wait_for(lambda: "lzr_" not in wire.rules(), "the table to be gone", 60)
-    assert "add table inet lzr_0_" in marks.read_text()
+    assert f"add table inet lzr_{os.stat('/proc/self/ns/pid').st_ino}_" in marks.read_text()
 
 
 def test_who_has_taken_it_over_ends_the_one_that_waits(wire: Wire, launcher: Path) -> None:
