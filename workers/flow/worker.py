@@ -243,16 +243,22 @@ class FlowWorker:
                     self._engine.sweeper.put(message)
 
     def _read_orders(self) -> None:
+        adopted: list[int] = []
         while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
+            if isinstance(message, messages.Adopt):
+                self._adopt(message)
+                adopted.append(message.shard)
+                continue
+            self._report_adopted(adopted)  # before what another order makes of them
+            adopted.clear()
             self._obey(message)
+        self._report_adopted(adopted)
 
     def _obey(self, message: Message) -> None:
         match message:
             case messages.WrittenUpTo(seq=seq):
                 self._engine.outbox.acknowledge(seq)
                 self._finish_releases()
-            case messages.Adopt():
-                self._adopt(message)
             case messages.ReleaseComing():
                 self._releases_coming += 1
             case messages.SendTo(collector=collector):
@@ -282,8 +288,12 @@ class FlowWorker:
         self._engine.end_blocked()
         self._engine.backlog.put(order.targets)
         self._poller.register(ring.fileno(), select.POLLIN)
-        self._send_stats()  # first: who is told that a shard has moved may ask whose it is
-        self._report(messages.Adopted(number))
+
+    def _report_adopted(self, shards: list[int]) -> None:
+        if shards:
+            self._send_stats()  # first: who is told that a shard has moved may ask whose it is
+            for shard in shards:
+                self._report(messages.Adopted(shard))
 
     def _release(self, shard: int) -> None:
         """Stop using a shard: packets for it wait in its ring until the next worker adopts it."""
