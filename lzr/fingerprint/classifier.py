@@ -66,15 +66,15 @@ class Classifier:
         return plain
 
     def identify_plain(
-        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
+        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], identities: list[Identity]
     ) -> tuple[webreply.Left, webreply.Counts]:
         """Identify at once what is plain HTTP, TLS, or greets in a line among the replies of OUTCOME rows:
-        their identities go into `names`. `sent`: the handshakes, by number. Returns what is left for
+        their identities go into `identities`. `sent`: the handshakes, by number. Returns what is left for
         `identify`, and by handshake and label how many were identified."""
         heads = tuple((echo.at, echo.head) for echo in map(self._echo, sent))
         least = max(FEW, _SHORT + 1)
-        left, web = webreply.batch(rows, blob, heads, least, names)
-        left, counts = greetline.lines(rows, blob, left, heads, least, names)
+        left, web = webreply.batch(rows, blob, heads, least, identities)
+        left, counts = greetline.lines(rows, blob, left, heads, least, identities)
         return left, counts | web
 
     def _echo(self, sent: Protocol) -> Echo:

@@ -76,16 +76,16 @@ class EnrichingClassifier(Classifier):
         return self._with_facts(super().identify(data, sent), data)
 
     def identify_plain(
-        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
+        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], identities: list[Identity]
     ) -> tuple[webreply.Left, webreply.Counts]:
         """The same, with details."""
-        left, counts = super().identify_plain(rows, blob, sent, names)
+        left, counts = super().identify_plain(rows, blob, sent, identities)
         beginnings = np.cumsum(rows["data_len"], dtype=np.int64) - rows["data_len"]
         lengths = rows["data_len"].tolist()
         for row, at in enumerate(beginnings.tolist()):
-            name = names[row]
+            name = identities[row]
             if name.label in _AT_ONCE:
-                names[row] = self._with_facts(name, blob[at : at + lengths[row]])
+                identities[row] = self._with_facts(name, blob[at : at + lengths[row]])
         return left, counts
 
     def _with_facts(self, found: Identity, data: bytes) -> Identity:

@@ -182,10 +182,10 @@ def _native_lines(
     left: Left,
     heads: tuple[tuple[int, bytes], ...],
     least: int,
-    names: list[Identity],
+    identities: list[Identity],
 ) -> tuple[Left, Counts]:
     found: tuple[Left, Counts] = NATIVE.greeting_batch(
-        _TABLE, np.ascontiguousarray(rows), blob, left, heads, least, names
+        _TABLE, np.ascontiguousarray(rows), blob, left, heads, least, identities
     )
     return found
 
@@ -197,12 +197,12 @@ def lines(
     left: Left,
     heads: tuple[tuple[int, bytes], ...],
     least: int,
-    names: list[Identity],
+    identities: list[Identity],
 ) -> tuple[Left, Counts]:
     """Identify the greetings among the replies of OUTCOME rows that `webreply.batch` has left.
 
-    heads, least, names: as there. Returns what is left now, and how many were identified. Raises ValueError
-    if a place is not in `blob`.
+    heads, least, identities: as there. Returns what is left now, and how many were identified. Raises
+    ValueError if a place is not in `blob`.
     """
     now: Left = []
     counts: Counts = {}
@@ -221,6 +221,6 @@ def lines(
         if found is None:
             now.append((row, at))
         else:
-            names[row] = found
+            identities[row] = found
             counts[by, found.label] = counts.get((by, found.label), 0) + 1
     return now, dict(sorted(counts.items()))

@@ -89,10 +89,10 @@ def _native_batch(
     blob: bytes,
     heads: tuple[tuple[int, bytes], ...],
     least: int,
-    names: list[Identity],
+    identities: list[Identity],
 ) -> tuple[Left, Counts]:
     found: tuple[Left, Counts] = NATIVE.web_batch(
-        _TABLE, np.ascontiguousarray(rows), blob, heads, least, names
+        _TABLE, np.ascontiguousarray(rows), blob, heads, least, identities
     )
     return found
 
@@ -103,13 +103,13 @@ def batch(
     blob: bytes,
     heads: tuple[tuple[int, bytes], ...],
     least: int,
-    names: list[Identity],
+    identities: list[Identity],
 ) -> tuple[Left, Counts]:
     """Identify what is plain HTTP or TLS among the replies of OUTCOME rows, whose payloads lie end to end in
     `blob`.
 
     heads: by handshake, where and how an echo of its probe begins. Replies that may be echoes and those of
-    fewer than `least` bytes, but for alerts, are left. names: gets the identities. Returns what is left, and
+    fewer than `least` bytes, but for alerts, are left. identities: get those found. Returns what is left, and
     by handshake and label how many were identified. Raises ValueError if the rows promise more than there is.
     """
     left: Left = []
@@ -131,7 +131,7 @@ def batch(
         if found is None:
             left.append((row, at))
         else:
-            names[row] = found
+            identities[row] = found
             counts[by, found.label] = counts.get((by, found.label), 0) + 1
         at += length
     return left, dict(sorted(counts.items()))

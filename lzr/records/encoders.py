@@ -23,7 +23,7 @@ from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, Expected, Reason
 
 Record = dict[str, Any]
 Predicate = Callable[[Mapping[str, Any]], bool]
-Name = Identity | str | None
+Named = Identity | str | None
 """The identity of a row; a label alone is enough, and None is unknown."""
 
 UNKNOWN = Identity("unknown")
@@ -34,8 +34,8 @@ _PLACES: dict[str, int] = prepared(
 """How the encoder in C calls the fields that it knows: by their place in its own table."""
 
 
-def identity(name: Name) -> Identity:
-    """The identity that a name stands for: a label alone, None for unknown."""
+def identity(name: Named) -> Identity:
+    """The whole identity of a row."""
     if isinstance(name, Identity):
         return name
     return UNKNOWN if name is None else Identity(name)
@@ -74,7 +74,7 @@ assert OutcomeRow._fields == OUTCOME.names
 
 
 def record(
-    row: OutcomeRow, data: bytes, name: Name, handshakes: Sequence[str] = (), *, expanded: bool = False
+    row: OutcomeRow, data: bytes, name: Named, handshakes: Sequence[str] = (), *, expanded: bool = False
 ) -> Record:
     """One record with all fields, empty ones too, so that a filter can ask for any; `data` as Latin-1."""
     it = identity(name)
@@ -153,37 +153,43 @@ class Encoder(ABC):
         """The first line of a new file, or an empty text."""
         return b""
 
-    def keep(self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name]) -> NDArray[np.bool_]:
+    def keep(
+        self, rows: NDArray[Any], blob: bytes | memoryview, identities: Sequence[Named]
+    ) -> NDArray[np.bool_]:
         """Which rows become lines."""
         keep: NDArray[np.bool_] = rows["record"] != 0
         if self.only_data:
             keep &= rows["reason"] == Reason.DATA
         if self.wanted is not None:
-            for at, ((row, data), name) in enumerate(zip(unpack(rows, blob), names, strict=True)):
+            for at, ((row, data), name) in enumerate(zip(unpack(rows, blob), identities, strict=True)):
                 keep[at] = keep[at] and self.wanted(self.record(row, data, name))
         return keep
 
-    def record(self, row: OutcomeRow, data: bytes, name: Name) -> Record:
+    def record(self, row: OutcomeRow, data: bytes, name: Named) -> Record:
         return record(row, data, name, self.handshakes, expanded=self.expanded)
 
-    def encode(self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name]) -> bytes:
-        """The lines of a batch. `names` is as long as `rows`."""
-        if len(names) != len(rows):
-            raise ValueError("rows and names must be equally long")
-        keep = self.keep(rows, blob, names)
+    def encode(self, rows: NDArray[Any], blob: bytes | memoryview, identities: Sequence[Named]) -> bytes:
+        """The lines of a batch. identities: as many as rows."""
+        if len(identities) != len(rows):
+            raise ValueError("rows and identities must be equally long")
+        keep = self.keep(rows, blob, identities)
         self.lines += int(keep.sum())
-        return self._lines(rows, blob, names, keep)
+        return self._lines(rows, blob, identities, keep)
 
     def _lines(
-        self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
+        self,
+        rows: NDArray[Any],
+        blob: bytes | memoryview,
+        identities: Sequence[Named],
+        keep: NDArray[np.bool_],
     ) -> bytes:
-        every = zip(keep.tolist(), unpack(rows, blob), names, strict=True)
+        every = zip(keep.tolist(), unpack(rows, blob), identities, strict=True)
         return "".join(self._line(row, data, name) for kept, (row, data), name in every if kept).encode(
             "ascii"
         )
 
     @abstractmethod
-    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Named) -> str:
         """One line."""
 
 
@@ -196,23 +202,31 @@ class JsonEncoder(Encoder):
         self._places = bytes(_PLACES[name] for name in self.fields) if known else None
 
     def _native_lines(
-        self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
+        self,
+        rows: NDArray[Any],
+        blob: bytes | memoryview,
+        identities: Sequence[Named],
+        keep: NDArray[np.bool_],
     ) -> bytes:
         if self._places is None:  # it was built before there was such a field
-            return super()._lines(rows, blob, names, keep)
+            return super()._lines(rows, blob, identities, keep)
         rows = np.ascontiguousarray(rows)
         made: bytes = NATIVE.json_records(
-            rows, blob, keep, self._places, names, self.handshakes, self.expanded
+            rows, blob, keep, self._places, identities, self.handshakes, self.expanded
         )
         return made
 
     @in_c(_native_lines)
     def _lines(
-        self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
+        self,
+        rows: NDArray[Any],
+        blob: bytes | memoryview,
+        identities: Sequence[Named],
+        keep: NDArray[np.bool_],
     ) -> bytes:
-        return super()._lines(rows, blob, names, keep)
+        return super()._lines(rows, blob, identities, keep)
 
-    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Named) -> str:
         whole = self.record(row, data, name)
         parts = []
         for key in self.fields:
@@ -237,7 +251,7 @@ class CsvEncoder(Encoder):
     def header(self) -> bytes:
         return (",".join(self.fields) + "\n").encode("ascii")
 
-    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Named) -> str:
         whole = self.record(row, data, name)
         cells = []
         for key in self.fields:
@@ -258,13 +272,15 @@ class ZgrabEncoder(Encoder):
         super().__init__(**options)
         self._known_only = known_only
 
-    def keep(self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name]) -> NDArray[np.bool_]:
-        keep = super().keep(rows, blob, names)
+    def keep(
+        self, rows: NDArray[Any], blob: bytes | memoryview, identities: Sequence[Named]
+    ) -> NDArray[np.bool_]:
+        keep = super().keep(rows, blob, identities)
         if self._known_only:
-            keep &= np.array([identity(name).label != "unknown" for name in names], np.bool_)
+            keep &= np.array([identity(name).label != "unknown" for name in identities], np.bool_)
         return keep
 
-    def _line(self, row: OutcomeRow, data: bytes, name: Name) -> str:
+    def _line(self, row: OutcomeRow, data: bytes, name: Named) -> str:
         address = addresses.text(row.peer_hi, row.peer_lo, expanded=self.expanded)
         return f"{address},,{csv_cell(identity(name).label)},{row.peer_port}\n"
 

@@ -93,11 +93,11 @@ class Labeller:
 
     def make(self, rows: NDArray[Any], blob: bytes) -> Labelled:
         """Identify and encode a batch. rows: OUTCOME rows; blob: their payloads end to end."""
-        names, found = self._identify(rows, blob)
+        identities, found = self._identify(rows, blob)
         before = [encoder.lines for encoder in self.encoders]
-        lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
-        summary = self._summary(rows, names, found)
-        findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
+        lines = [encoder.encode(rows, blob, identities) for encoder in self.encoders]
+        summary = self._summary(rows, identities, found)
+        findings, omitted = self._found(rows, blob, identities) if self._findings else ([], 0)
         counts = Counts(
             findings=findings,
             omitted=omitted,
@@ -105,12 +105,14 @@ class Labeller:
             duplicates=int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
             blocked=int(np.count_nonzero(rows["reason"] == Reason.BLOCKED)),
             found=[(self._options.handshakes[by], label, n) for (by, label), n in found.items()],
-            latest=self._latest(rows, blob, names),
+            latest=self._latest(rows, blob, identities),
             lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
         )
         return Labelled(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
-    def _summary(self, rows: NDArray[Any], names: list[Identity], found: Counter[tuple[int, str]]) -> Summary:
+    def _summary(
+        self, rows: NDArray[Any], identities: list[Identity], found: Counter[tuple[int, str]]
+    ) -> Summary:
         """Counts of a batch. found: of what brought data, as `_identify` has it; the others are unknown."""
         summary = Summary()
         labels: Counter[str] | list[str]
@@ -119,7 +121,7 @@ class Labeller:
             for (_, label), count in found.items():
                 labels[label] += count
         else:
-            labels = [name.label for name in names]
+            labels = [identity.label for identity in identities]
         summary.add(rows, labels, self._options.handshakes)
         return summary
 
@@ -128,8 +130,8 @@ class Labeller:
 
         A target counts as done even if only some of its records are in the part.
         """
-        names, _ = self._identify(rows, blob)
-        kept = np.flatnonzero(self.encoders[0].keep(rows, blob, names))
+        identities, _ = self._identify(rows, blob)
+        kept = np.flatnonzero(self.encoders[0].keep(rows, blob, identities))
         end = int(kept[records - 1]) + 1 if records <= len(kept) else len(rows)
         block = self.make(rows[:end], blob[: int(rows["data_len"][:end].sum(dtype=np.int64))])
         begun, behind = rows["ticket"][:end], rows["ticket"][end:][rows["final"][end:] != 0]
@@ -138,8 +140,8 @@ class Labeller:
 
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
         """The identity of each row; and for each handshake (by index), how often each label was found."""
-        names: list[Identity] = [UNKNOWN] * len(rows)
-        left, plain = self._classifier.identify_plain(rows, blob, self._sent, names)
+        identities: list[Identity] = [UNKNOWN] * len(rows)
+        left, plain = self._classifier.identify_plain(rows, blob, self._sent, identities)
         found = Counter(plain)
         known, identify, sent = self._known, self._classifier.identify, self._sent
         pay = self._repeats.pay
@@ -150,36 +152,39 @@ class Labeller:
         for row, at in left:
             length, by = lengths[row], handshakes[row]
             data = blob[at : at + length]
-            name = known.get((by, data)) if pay else None
-            if name is None:
-                name = identify(data, sent[by])
+            identity = known.get((by, data)) if pay else None
+            if identity is None:
+                identity = identify(data, sent[by])
                 new += 1
                 if pay and length <= _REPEATED:
-                    known[by, data] = name
-            names[row] = name
-            found[by, name.label] += 1
+                    known[by, data] = identity
+            identities[row] = identity
+            found[by, identity.label] += 1
         self._repeats.met(len(left), new)
-        return names, found
+        return identities, found
 
     def _found(
-        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+        self, rows: NDArray[Any], blob: bytes, identities: list[Identity]
     ) -> tuple[list[tuple[str, int, str, str, str]], int]:
         """Address, port, label, product, version of the services that sent data and are recorded; in a port
         scan, of all that answered.
         """
         open_ = rows["reason"] == Reason.SA_ONLY
-        kept = self.encoders[0].keep(rows, blob, names) & ((rows["reason"] == Reason.DATA) | open_)
+        kept = self.encoders[0].keep(rows, blob, identities) & ((rows["reason"] == Reason.DATA) | open_)
         chosen = np.flatnonzero(kept).tolist()
         found = []
         for row in chosen[:_FINDINGS]:
-            peer, name = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row])), names[row]
-            words = (name.product or name.application)[:_PHRASE], name.version[:_PHRASE]
-            label = "open" if open_[row] else name.label
+            peer, identity = (
+                addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row])),
+                identities[row],
+            )
+            words = (identity.product or identity.application)[:_PHRASE], identity.version[:_PHRASE]
+            label = "open" if open_[row] else identity.label
             found.append((peer, int(rows["peer_port"][row]), label, *words))
         return found, max(0, len(chosen) - _FINDINGS)
 
     def _latest(
-        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+        self, rows: NDArray[Any], blob: bytes, identities: list[Identity]
     ) -> list[tuple[str, int, str, str, bytes]]:
         """Address, port, label, handshake, banner of the last identified services."""
         chosen = np.flatnonzero(rows["reason"] == Reason.DATA)[-_LATEST:]
@@ -193,7 +198,7 @@ class Labeller:
             peer = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row]))
             by = self._options.handshakes[int(rows["handshake"][row])]
             banner = blob[start : min(end, start + _SHOWN)]
-            found.append((peer, int(rows["peer_port"][row]), names[row].label, by, banner))
+            found.append((peer, int(rows["peer_port"][row]), identities[row].label, by, banner))
         return found
 
 

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from lzr.protocols._protocol import Identity
 from lzr.records import encoders, fields
-from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
+from lzr.records.encoders import CsvEncoder, JsonEncoder, Named, ZgrabEncoder
 from lzr.records.escape import csv_cell, time_text
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, V4_MAPPED, Expected, Reason
 from tests import ROOT
@@ -136,7 +136,7 @@ def test_filters() -> None:
             outcome(peer_port=4, data_len=1, reason=Reason.DATA),
         ]
     )
-    names: list[Name] = ["http", None, None, "ssh"]
+    names: list[Named] = ["http", None, None, "ssh"]
 
     def ports(**options: Any) -> list[int]:
         encoder = JsonEncoder(**options)
@@ -263,7 +263,7 @@ def test_zgrab_feed() -> None:
     rows = np.concatenate(
         [outcome(), outcome(peer_hi=0x20010DB8 << 32, peer_lo=1, peer_port=22), outcome(record=0), outcome()]
     )
-    names: list[Name] = ["http", Identity("ssh"), "ftp", None]
+    names: list[Named] = ["http", Identity("ssh"), "ftp", None]
     assert ZgrabEncoder().encode(rows, b"", names) == (
         b"10.0.0.1,,http,80\n2001:db8::1,,ssh,22\n10.0.0.1,,unknown,80\n"
     )
