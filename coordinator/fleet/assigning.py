@@ -21,7 +21,7 @@ from coordinator.fleet.boxscan import Outcome
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
-from lzr.fleet import giving
+from lzr.fleet.assigning import check, consequences
 from lzr.fleet.lock import Lock, Run
 
 NAME = "fleet assign"
@@ -54,7 +54,7 @@ def _run(argv: list[str], heard: OutcomeOf) -> int:
     known = None if None in outcomes else sum(one.inputs for one in outcomes if one is not None)
     if None in standing and not asked.force:
         print(safetext.line(f"{asked.box} is not heard of; its lease is over, and with it its scan"))
-    for sentence in giving.consequences(lock, after, asked.box, known):
+    for sentence in consequences(lock, after, asked.box, known):
         print(safetext.line(sentence))
     if not asked.yes and not _agreed():
         running.say(NAME, "nothing was changed; --yes does it")
@@ -76,7 +76,7 @@ def _check(asked: argparse.Namespace, lock: Lock, standing: Sequence[str | None]
     """Check that this may be done. Raises UsageError."""
     free = leasefile.free_in(asked.plan, lock, asked.box)
     at = "" if free is None else time.strftime("%H:%M:%S", time.localtime(time.time() + free))
-    giving.check(asked.box, standing, force=asked.force, reason=asked.reason or "", free_in=free, free_at=at)
+    check(asked.box, standing, force=asked.force, reason=asked.reason or "", free_in=free, free_at=at)
 
 
 def _agreed() -> bool:

@@ -30,8 +30,7 @@ from lzr.errors import UsageError
 from lzr.fleet.ledger import many
 from lzr.fleet.lock import Run
 from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
-
-Rows = NDArray[Any]
+from lzr.rows import Rows
 
 MOST_FILES = 65_535
 """Most files: a record's row has two bytes for the number of its file."""

@@ -17,14 +17,12 @@ from coordinator.input import networks
 from coordinator.input.sweep import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
-from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
+from lzr.fleet.merging import NOBODYS, Hashed, Placing, anywhere
 from lzr.fleet.plan import Plan
 from lzr.options import parse
+from lzr.rows import Rows
 from lzr.sweep.share import Share
 from lzr.targets.lists import ListReader
-
-NOBODYS = -2
-"""In place of a shard: the plan does not ask for this pair."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -23,7 +23,7 @@ from coordinator.input.fates import Fates
 from coordinator.input.resolve import Resolved, Resolver
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
-from lzr.rows import Opening, copied, join, pick
+from lzr.rows import Opening, Rows, copied, join, pick
 from lzr.targets.blocklist import Blocklist, Range
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
@@ -43,8 +43,6 @@ _CROWD = 1 << 14
 """Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
 512 names for each of the threads that look them up."""
 _ANY = (0, 65535)  # ports
-
-Rows = NDArray[Any]
 
 
 class LineFollower(Protocol):

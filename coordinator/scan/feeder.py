@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -19,7 +18,7 @@ from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.ipc import messages, packing
 from lzr.pacing.bucket import Pacer
 from lzr.packet.ways import WayKind
-from lzr.rows import Opening, join, pick, put
+from lzr.rows import Opening, Rows, join, pick, put
 from lzr.targets.screen import Overview, overview
 
 _BATCH = 2048
@@ -33,8 +32,6 @@ _ASIDE = 0.1
 when everything was let through that had come due during the start, a scan at 2,000 a second began with 1,700
 within 0.2 s. A shard that moves has an eighth of the targets or less, and is open again before so much waits.
 """
-
-Rows = NDArray[Any]
 
 
 class Paced(Struct):

@@ -15,15 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import V4_MAPPED
+from lzr.rows import V4_MAPPED, Rows
 from lzr.targets.inputshards import input_shards
-
-Rows = NDArray[Any]
 
 _LOW = (1 << 64) - 1
 _AT_ONCE = 1 << 16  # rows that are copied to be counted
@@ -54,6 +52,9 @@ FOREIGN = 0xFFFF
 ANY = -1
 """In place of a shard: address and port do not tell it."""
 
+NOBODYS = -2
+"""In place of a shard: the plan does not ask for this pair at all."""
+
 
 class Placing(Protocol):
     """Which shard a pair of address and port is in."""
@@ -61,7 +62,7 @@ class Placing(Protocol):
     def __call__(self, rows: Rows) -> NDArray[np.int64]:
         """(n,) int64: the shard of each row. rows: with peer_hi, peer_lo and peer_port, as RECORD has them.
 
-        `ANY` where it cannot be told; -2 where the plan does not ask for the pair at all.
+        `ANY` where it cannot be told; `NOBODYS` where the plan does not ask for the pair.
         """
 
 
@@ -135,7 +136,7 @@ class Generations:
         """
         rows["generation"] = FOREIGN
         shards = self._placing(rows)
-        asked = shards >= ANY
+        asked = shards != NOBODYS
         for source in self._sources:
             if box is not None and box not in source.boxes:
                 continue

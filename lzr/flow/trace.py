@@ -13,15 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from numpy.typing import NDArray
-
 from lzr import addresses
 from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex
 from lzr.flow.table import FlowTable
-from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SYN, Opening, Reason
-
-Rows = NDArray[Any]
+from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SYN, Opening, Reason, Rows
 
 _FLAGS = ((SYN, "SYN"), (FIN, "FIN"), (RST, "RST"), (PSH, "PSH"), (ACK, "ACK"))
 

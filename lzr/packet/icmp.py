@@ -8,16 +8,13 @@ told only where it is known what was sent.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import FRAME, V4_MAPPED, pick
+from lzr.rows import FRAME, V4_MAPPED, Rows, pick
 
 Bytes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
-Rows = NDArray[Any]
 
 KINDS = ("net", "host", "protocol", "port", "prohibited", "ttl", "other")
 """What cannot be reached, or why not. `ttl`: the packet was passed on until its TTL was used up."""

@@ -5,16 +5,14 @@ Each function has two bodies: one in numpy, which is the definition, and one in 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves
 from lzr.kernels import NATIVE, in_c
-from lzr.rows import Opening
-
-Rows = NDArray[Any]
+from lzr.rows import Opening, Rows
 
 WANTED, SPARED, FOREIGN = range(3)
 """Verdicts of `screen` on a target: to be scanned; on a port that is spared; half open on a port of ours that

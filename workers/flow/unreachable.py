@@ -10,16 +10,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lzr.layout import PACKET_STATISTICS, SOL_PACKET
 from lzr.packet.icmp import quoted
-from lzr.rows import FRAME
-
-Rows = NDArray[Any]
+from lzr.rows import FRAME, Rows
 
 _EVERY = 5_000_000
 _FEW, _MANY = 256, 1024

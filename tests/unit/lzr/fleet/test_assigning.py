@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lzr.errors import UsageError
-from lzr.fleet.giving import check, consequences
+from lzr.fleet.assigning import check, consequences
 from tests.unit.lzr.fleet.test_lock import made
 
 
