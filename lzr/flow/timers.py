@@ -156,7 +156,9 @@ class Timers:
         """(n,) bool: whether each of these flows waits for `wait`. It looks at all timers of this kind."""
         generations = self._store.rows["generation"]
         found = np.zeros(len(generations), bool)
-        for _, armed, when in self._queues[wait].entries():
+        entries = list(self._queues[wait].entries())
+        if entries:
+            armed, when = (np.concatenate(column) for column in list(zip(*entries, strict=True))[1:])
             found[armed[generations[armed] == when]] = True
         return np.asarray(found[slots], bool)
 
