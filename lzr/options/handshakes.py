@@ -32,6 +32,9 @@ PRESETS = ("auto", "iana", "ephemeral", "all")
 NONE = ("none",)
 """As -handshakes: a port scan. Hosts that answer the SYN are recorded; nothing is sent to them."""
 
+FEW_PORTS = 16
+"""`lzr.flow.ackfirewall.FEW_PORTS`, which is not loaded for a command line."""
+
 NO_PREFERENCE = ("none",)
 """As -priorityFingerprint: no label is preferred, the fixed order decides (`precedence`)."""
 
@@ -131,11 +134,22 @@ def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
             f"over up to {minutes:.0f} min; auto asks the {len(AUTO)} that name most"
         )
     notes += [*asked.notes, *preferred.notes]
-    if asked.names == NONE and (options.haf or options.only_data_record):
-        flag = "-haf" if options.haf else "-onlyDataRecord"
-        raise UsageError(f"-handshakes none asks nothing that {flag} could be about; leave one of them out")
+    if asked.names == NONE and options.only_data_record:
+        raise UsageError(
+            "-handshakes none asks nothing that -onlyDataRecord could be about; leave one of them out"
+        )
+    if asked.names == NONE and options.haf and _ports(options) <= FEW_PORTS:
+        raise UsageError(
+            "-handshakes none asks nothing that -haf could be about, except in a sweep of more than "
+            f"{FEW_PORTS} ports; leave one of them out"
+        )
     options = options.replace(handshakes=asked.names, priority_fingerprint=labels)
     return options, tuple(dict.fromkeys(notes))
+
+
+def _ports(options: Options) -> int:
+    """How many ports are swept; 0 where none are."""
+    return sum(last - first + 1 for first, last in options.target_ports)
 
 
 def tried(names: Sequence[str]) -> tuple[str, ...]:

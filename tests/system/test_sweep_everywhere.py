@@ -19,7 +19,7 @@ from tests.system.test_advice_running import lzr
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 ONE, TWO = "flow=1,collect=1", "flow=2,collect=1"
-QUICK = ("-handshakes", "http", "-rt", "1.5", "-t", "4", "-c", "4")
+QUICK = ("-rt", "1.5", "-t", "4", "-c", "4")
 NETWORK, CLASSES = "10.64.0.0/29", "qszrfhnc"
 HOSTS = {letter: f"10.64.0.{last}" for last, letter in enumerate(CLASSES)}
 EVERYWHERE = "qszrf"
@@ -54,11 +54,11 @@ class Swept:
         return {record["sport"] for record in self.records if record["saddr"] == HOSTS[letter]}
 
 
-def swept(arena: Range, *words: str) -> Swept:
+def swept(arena: Range, *words: str, handshakes: str = "http") -> Swept:
     meta = arena.lab.directory / "meta"
     arena.respond(classes=CLASSES, source=SCANNER, more=["--table", str(services(arena.lab.directory))])
     with capture(arena.far) as seen:
-        done = lzr(arena, *words, NETWORK, *QUICK, "-m", str(meta), "-f", "-")
+        done = lzr(arena, "-handshakes", handshakes, *words, NETWORK, *QUICK, "-m", str(meta), "-f", "-")
     assert done.returncode == 0, done.stderr
     asked: dict[str, dict[int, float]] = {letter: {} for letter in CLASSES}
     letters = {host: letter for letter, host in HOSTS.items()}
@@ -117,3 +117,18 @@ def test_otherwise_each_port_is_asked(arena: Range, words: tuple[str, ...]) -> N
     assert all(found.recorded(letter) == ports for letter in EVERYWHERE)
     assert "not_asked" not in found.reasons
     assert not any(record.get("ackingFirewall") for record in found.records)
+
+
+def test_a_port_scan_leaves_them_alone_too(arena: Range) -> None:
+    """No connection is gone on with, so nobody acknowledges anything: they are found all the same."""
+    words = ("-haf", "3", "-r", "2000", "-w", ONE)
+    found = swept(arena, "-p", f"1-{PORTS}", *words, handshakes="none")
+    ports = set(range(1, PORTS + 1))
+    assert found.recorded("h") == set(SERVICES)
+    assert found.reasons["sa_only"] >= len(SERVICES) + len(EVERYWHERE) * EACH
+    for letter in EVERYWHERE:
+        asked = found.ports(letter) & ports
+        assert EACH <= len(asked) < PORTS // 2, letter
+        assert found.recorded(letter) == asked
+    assert found.reasons["not_asked"] == sum(len(ports - found.ports(letter)) for letter in EVERYWHERE)
+    assert sum(found.reasons.values()) == len(CLASSES) * PORTS

@@ -186,3 +186,14 @@ def test_a_flow_whose_host_is_forgotten_goes_by_its_own_probes() -> None:
     play.sent()
     assert [end["reason"] for end in play.ended()] == ["acking_firewall", "silent"]
     play.over()
+
+
+def test_in_a_port_scan_that_goes_on_with_no_connection() -> None:
+    play = Play(haf=2)
+    play.table.hear = lambda segments: 0
+    play.table.firewall_probes.sweep(FEW_PORTS + 1)
+    probed(play, 2)
+    assert [end["reason"] for end in play.outcomes] == ["sa_only"] * EACH
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1)
+    play.over()

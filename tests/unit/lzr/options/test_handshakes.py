@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.errors import UsageError
+from lzr.flow import ackfirewall
 from lzr.options import handshakes
 from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
 from lzr.options.table import Options
@@ -47,10 +48,13 @@ def test_none_is_a_port_scan() -> None:
         Options(handshakes=("none", "http")),
         Options(handshakes=("none", "none")),
         Options(handshakes=("none",), haf=3),
+        Options(handshakes=("none",), haf=3, target_ports=((1, 10), (20, 25))),
         Options(handshakes=("none",), only_data_record=True),
     ):
         with pytest.raises(UsageError, match="none asks"):
             handshakes.choose(options)
+    handshakes.choose(Options(handshakes=("none",), haf=3, target_ports=((1, 10), (20, 26))))
+    assert handshakes.FEW_PORTS == ackfirewall.FEW_PORTS
 
 
 KNOWN = st.sampled_from([*BY_NAME, *ALIASES, "auto", "all", "x/udp"])
