@@ -107,6 +107,21 @@ def printable(text: str) -> str:
     return short if short.isprintable() and short else ascii(short)
 
 
+def wide_text(head: bytes) -> str:
+    """That a file which has to be UTF-8 is UTF-16, as the rest of a sentence that begins with its name; empty
+    where it is not. head: its first bytes.
+
+    >>> wide_text("rate".encode("utf-16-le"))
+    'is UTF-16 text: save it as UTF-8'
+    """
+    for mark, shown in ((b"\xff\xfe", "FF FE"), (b"\xfe\xff", "FE FF")):
+        if head.startswith(mark):
+            return f"is UTF-16 text (its byte-order mark is {shown}): save it as UTF-8"
+    zeros = [byte == 0 for byte in head[:4]]
+    wide = zeros in ([False, True, False, True], [True, False, True, False])
+    return "is UTF-16 text: save it as UTF-8" if wide else ""
+
+
 def check_names(names: Iterable[str], known: Iterable[str], what: str, where: str) -> None:
     """Raise UsageError for the first of `names` that is not `known`."""
     known = tuple(known)

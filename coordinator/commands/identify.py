@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
 from lzr import safetext
-from lzr.errors import UsageError, printable, two_dashes
+from lzr.errors import UsageError, printable, two_dashes, wide_text
 from lzr.exitstatus import MISTAKE, OK
 from lzr.fingerprint import Classifier
 from lzr.fingerprint.conversations import Segment, first_answers
@@ -146,6 +146,8 @@ def _payloads(path: str, form: str, handshakes: tuple[str, ...]) -> Iterator[Pay
                 file, path = _plain(file, path, form)
             if form == "auto":
                 form = _guess(path, file)
+            if form not in ("pcap", "raw") and (wide := wide_text(_head(file))):
+                raise UsageError(f"{printable(path)} {wide}")
             if form == "pcap":
                 yield from _captured(file, path, sent)
             elif form == "raw":
@@ -199,8 +201,14 @@ def _plain(file: Any, path: str, what: str) -> tuple[IO[bytes], str]:
     return unpacked, name if dot and ending.lower() in _ENDINGS else path
 
 
+def _head(file: Any) -> bytes:
+    """The first bytes, which stay to be read."""
+    found: bytes = file.peek(4)[:4]
+    return found
+
+
 def _guess(path: str, file: Any) -> str:
-    if file.peek(4)[:4] in (*filetypes.PCAP, filetypes.PCAPNG):
+    if _head(file) in (*filetypes.PCAP, filetypes.PCAPNG):
         return "pcap"
     return "jsonl" if path.endswith(_JSON_NAMES) else "raw"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
-from lzr.errors import UsageError, printable, suggest
+from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.fleet import lease, planoptions
 from lzr.options.kinds import networks
 
@@ -81,6 +81,8 @@ def of_toml(data: bytes, where: str = "the plan") -> Plan:
     """The plan that a file holds. where: how to call it. Raises UsageError."""
     if len(data) > MOST_BYTES:
         raise UsageError(f"{where}: a plan has at most {MOST_BYTES} bytes")
+    if wide := wide_text(data):
+        raise UsageError(f"{where}: {wide}")
     try:
         table = tomllib.loads(data.decode())
     except UnicodeDecodeError:

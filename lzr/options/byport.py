@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lzr.errors import UsageError, printable, suggest
+from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.flow.handshakeorders import MOST, PORTS
 from lzr.options.aliases import plain
 from lzr.options.handshakes import NONE, choose, handshakes
@@ -143,6 +143,8 @@ def shown(by_port: PortOrders) -> str:
 def _toml(where: str, data: bytes) -> dict[str, object]:
     import tomllib
 
+    if wide := wide_text(data):
+        raise UsageError(f"{where}: {wide}")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:

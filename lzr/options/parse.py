@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from lzr.errors import UsageError, printable, suggest
+from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.exitstatus import MISTAKE, OK
 from lzr.options.groups.option import Option
 from lzr.options.kinds import texts
@@ -254,7 +254,10 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
 
     where = printable(path)
     try:
-        table = tomllib.loads(read(path).decode())
+        data = read(path)
+        if wide := wide_text(data):
+            raise UsageError(f"--config {where}: {wide}")
+        table = tomllib.loads(data.decode())
     except OSError as error:
         raise UsageError(f"--config {where}: {error.strerror or error}") from None
     except UnicodeDecodeError:

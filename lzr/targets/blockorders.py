@@ -9,17 +9,20 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lzr.errors import wide_text
 from lzr.targets.blocklist import ranges_of
 
 Order = dict[str, Any]
 
 
 def of_lines(data: bytes) -> list[Order]:
-    """The orders in a file. Raises ValueError for a line that is JSON and no order.
+    """The orders in a file. Raises ValueError for a line that is JSON and no order, and for UTF-16.
 
     A line that is not JSON is left out: its writer was cut off before anything was confirmed. Lines that say
     which box goes by an order are left out too.
     """
+    if wide := wide_text(data):  # of which not every line could be read
+        raise ValueError(f"it {wide}")
     found = []
     for number, line in enumerate(data.split(b"\n"), 1):
         try:

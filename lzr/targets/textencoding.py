@@ -66,8 +66,9 @@ class Text:
         """The input has ended: what was held back."""
         rest = b""
         if not self._known:
-            self._tell("")
-            rest, self._head = self._lines(self._head), b""
+            self._tell("utf-16" if self._head[:2] in (b"\xff\xfe", b"\xfe\xff") else "")
+            data, self._head = self._head, b""
+            rest = self._lines(data if self._coding is None else self._coding.decode(data).encode("utf-8"))
         if self._coding is not None:
             rest = self._lines(self._coding.decode(b"", True).encode("utf-8", "replace"))
         return rest + (b"\n" if self._return else b"")

@@ -142,6 +142,18 @@ def test_a_mistake_is_one_sentence(identify: Any, words: tuple[str, ...]) -> Non
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le"])
+def test_utf_16_is_said(identify: Any, tmp_path: Path, coding: str) -> None:
+    path = tmp_path / "replies.json"
+    path.write_bytes('{"data": "x"}\n{"data": "y"}\n'.encode(coding))
+    for words, stdin in (((path,), b""), (("--format", "jsonl"), path.read_bytes())):
+        status, lines, said = identify(*words, stdin=stdin)
+        assert (status, lines, said.count("\n")) == (2, [], 1)
+        assert "is UTF-16 text" in said
+    raw = identify(stdin=b"\xff\xfe\x01\0")  # may be a reply
+    assert raw[0] == 0
+
+
 def conversation(ip: Any, client_port: int, server_port: int, asked: bytes, pieces: list[bytes]) -> list[Any]:
     """The frames of a conversation, the server's answer in pieces; small ones padded as on the wire."""
     back = ip.copy()

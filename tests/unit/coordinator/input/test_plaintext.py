@@ -187,6 +187,14 @@ def test_every_coding_and_line_end(name: str, end: str, cuts: list[int]) -> None
     assert lines_of(texted(cut_at(unended, cuts))) == lines_of(SHORT)
 
 
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+@pytest.mark.parametrize("step", [1, 2])
+def test_utf_16_of_a_few_bytes(mark: bytes, step: int) -> None:
+    """What PowerShell writes of nothing, and of what is cut off."""
+    assert texted(cut_at(mark, [step])) == b""
+    assert texted([mark[:step], mark[step:], b"1"]) == "\ufffd".encode()
+
+
 @settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=60) | st.text("1.:\r\n \ufeff\x00", max_size=40).map(str.encode))
 def test_text_in_any_cut_is_the_same(data: bytes) -> None:

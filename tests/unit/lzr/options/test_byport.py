@@ -69,7 +69,8 @@ def test_several_files_add_up() -> None:
     [
         ((b"",), "names no port"),
         ((b"[ports]",), "names no port"),
-        ((b"\xff\xfe",), "is not UTF-8 text"),
+        ((b"\xff",), "is not UTF-8 text"),
+        (("80 = ['http']".encode("utf-16"),), "is UTF-16 text"),
         ((b"80 = ",), "is not TOML: Invalid value"),
         ((b"[ports]\n80=['http']\n80=['tls']",), "is not TOML: Cannot overwrite"),
         ((b"80 = ['http']",), "unknown key 80"),

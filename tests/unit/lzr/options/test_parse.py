@@ -267,6 +267,8 @@ def test_the_command_line_wins_wherever_it_stands() -> None:
         (b"timeout = 2020-01-01", "timeout must be a text"),
         (b"rate", "is not TOML"),
         (b"\xff", "is not UTF-8 text"),
+        ("rate = 5".encode("utf-16"), "is UTF-16 text (its byte-order mark is FF FE): save it as UTF-8"),
+        ("rate = 5".encode("utf-16-be"), "is UTF-16 text: save it as UTF-8"),
         (b"quiet = 'maybe'", "quiet maybe: must be true or false"),
     ],
 )

@@ -44,6 +44,14 @@ def test_what_is_none_is_said(line: bytes) -> None:
         of_lines(as_line(ORDER) + line + b"\n")
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_said(coding: str) -> None:
+    """Of which only some lines would be orders."""
+    text = (as_line(ORDER) * 3).decode()
+    with pytest.raises(ValueError, match=r"it is UTF-16 text.*save it as UTF-8"):
+        of_lines(text.encode(coding))
+
+
 @given(st.binary(max_size=60))
 def test_whatever_a_file_holds(data: bytes) -> None:
     with contextlib.suppress(ValueError):
