@@ -176,7 +176,7 @@ def _done(number: int) -> str:
 
 def run(plan: LoopPlan, say: Callable[[str], None]) -> int:
     """Go on until the budget is spent or a batch yields too little; the exit status: LOST where not all could
-    be read of what it learns from, or a scan says that results may be missing."""
+    be read of what it learns from, or a scan says that results or files beside them are not whole."""
     for word in plan.scan:
         name = word.partition("=")[0]
         if name in _OURS or f"-{name}" in _OURS:
@@ -318,7 +318,9 @@ class _Loop:
         status = _child(self.plan, self.state, number)
         if status in (OK, LOST):
             if status == LOST:
-                self.troubles.add(f"batch {number}: the scan says that results may be missing")
+                self.troubles.add(
+                    f"batch {number}: the scan says that results or files beside them are not whole"
+                )
             self.state.end(number, status)
             return None
         if status in (130, 143, 129):
