@@ -68,7 +68,7 @@ def ranges(networks: Sequence[str]) -> list[Range]:
     return [one for network in networks for one in ranges_of(network)]
 
 
-def plain(block: BlockOrder) -> dict[str, Any]:
+def to_plain(block: BlockOrder) -> dict[str, Any]:
     """An order as plain values, for a checkpoint."""
     return {"networks": list(block.networks), "reason": block.reason, "by": block.by, "at": block.at}
 

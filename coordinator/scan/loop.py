@@ -18,7 +18,7 @@ from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import BlockOrder, Phase
-from coordinator.scan.blocks import plain, ranges
+from coordinator.scan.blocks import ranges, to_plain
 from coordinator.scan.parts import assemble
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reports import Reports, ScanError
@@ -266,7 +266,7 @@ class Loop:
         for child in self._parts.pool.of_role("flow"):
             child.order(self._parts.blocks.order())
         if self._parts.checkpoint is not None:
-            self._parts.checkpoint.blocks.append(plain(block))
+            self._parts.checkpoint.blocks.append(to_plain(block))
             self._parts.checkpoint.save_soon()
         why = f": {block.reason}" if block.reason else ""
         self._parts.console.note(f"blocked {', '.join(block.networks)} (by {block.by or 'somebody'}{why})")

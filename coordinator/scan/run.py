@@ -66,7 +66,7 @@ def _run(
             record.status, record.failure = wording.nothing_to_do(opened, begun, shown, signals)
             if record.failure:
                 print(safetext.line(f"lzr: {record.failure}"), file=sys.stderr)
-            return wording.put_down(record, shown, opened.log)
+            return wording.conclude(record, shown, opened.log)
         ready = prepare(opened, begun, guard, stack, signals)
         return _scan(ready, signals, stack.enter_context(GuardWatch(guard)))
 
@@ -99,7 +99,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
             wording.say_how_to_go_on(ready.job.options, log)
     finally:
         shown.abandon()
-        status = wording.put_down(record, shown, log)
+        status = wording.conclude(record, shown, log)
     return status
 
 

@@ -1,4 +1,4 @@
-"""What the user is told when a scan begins and ends; writes the metadata at the end."""
+"""What the user is told when a scan begins and ends, in the log, on stderr and in the metadata."""
 
 from __future__ import annotations
 
@@ -96,29 +96,29 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
     print(safetext.lines(f"This scan is not finished. To go on with it{same}:\n{text}"), file=sys.stderr)
 
 
-def put_down(record: Metadata, console: Console, log: Log) -> int:
-    """Write the last lines of the log, and the metadata. Returns the exit status, which tells if one of them
-    is not whole.
+def conclude(record: Metadata, console: Console, log: Log) -> int:
+    """Write the last lines of the log, and the metadata. Returns the exit status, LOST where one of them is
+    not whole.
     """
     wall = time.time()
     snapshot = console.snapshot(time.monotonic(), wall)
     if record.failure:
         log.fatal(record.failure)
-    record.status = judged(record.status, console)
+    record.status = _with_losses(record.status, console)
     log.note(
         f"ended with status {record.status}: {snapshot.read} inputs read, {snapshot.done} done, "
         f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
     )
     console.look_at_log()
-    record.status = judged(record.status, console)
+    record.status = _with_losses(record.status, console)
     record.snapshot = console.snapshot(time.monotonic(), wall)
     if trouble := record.write(wall, time.clock_gettime(time.CLOCK_BOOTTIME)):
         console.miss("metadata", trouble)
         console.look_at_log()
-    status = judged(record.status, console)
+    status = _with_losses(record.status, console)
     return FAILED if status is None else status
 
 
-def judged(status: int | None, console: Console) -> int | None:
-    """The exit status of a scan, where it is one of done (0), when it is known what was lost."""
+def _with_losses(status: int | None, console: Console) -> int | None:
+    """The exit status, which is LOST in place of OK where results, or a file beside them, were lost."""
     return LOST if status == OK and (console.totals.results_lost or console.not_whole) else status

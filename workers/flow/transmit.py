@@ -18,9 +18,9 @@ from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways
 from lzr.rows import pick
 from lzr.targets.blocklist import Blocklist
-from workers.flow.offer import SHORT
 from workers.flow.sendpaths import Routed, SendPaths
 from workers.flow.transmitring import SendFailure, TransmitRing
+from workers.flow.transmitrows import SHORT
 
 _LONG = 50_000_000
 """ns without anything sent from which on timers are postponed by as much. A judgement: a twentieth of the

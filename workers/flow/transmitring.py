@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from lzr.layout import STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.segments import Builder
 from lzr.targets.blocklist import Blocklist
-from workers.flow.offer import fill, offer, spread, unsent
 from workers.flow.refused import RefusedFrames, allowed, header_of
+from workers.flow.transmitrows import fill, offer, spread, unsent
 
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds slept between the first attempts to send. A judgement: a driver's queue of 1,000 frames of 1,500
@@ -145,7 +145,7 @@ class TransmitRing:
     def spread(
         self, burst: NDArray[Any], builder: Builder, parts: tuple[NDArray[np.int64], NDArray[np.int64]]
     ) -> tuple[int, int]:
-        """Send FRAME rows part by part while each leaves at once (`workers.flow.offer.spread`).
+        """Send FRAME rows part by part while each leaves at once (`workers.flow.transmitrows.spread`).
 
         Returns how many were placed, and the ns that were slept; `flush` is to follow if not `empty`.
         """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coordinator.monitor.snapshot import BlockOrder
-from coordinator.scan.blocks import Blocks, of_plain, plain
+from coordinator.scan.blocks import Blocks, of_plain, to_plain
 from lzr.addresses import parse
 from lzr.targets.blocklist import Blocklist, Prefixes
 
@@ -64,6 +64,6 @@ def test_the_order_has_all_that_is_blocked() -> None:
 
 
 def test_a_checkpoint_keeps_them() -> None:
-    assert of_plain([plain(ONE), plain(TWO)]) == [ONE, TWO]
+    assert of_plain([to_plain(ONE), to_plain(TWO)]) == [ONE, TWO]
     with pytest.raises(ValueError, match="nonsense"):
-        of_plain([plain(ONE) | {"networks": ["nonsense"]}])
+        of_plain([to_plain(ONE) | {"networks": ["nonsense"]}])

@@ -42,7 +42,7 @@ class Wire:
         self.policy = policy
 
     def spread(self, burst: Any, builder: Builder, parts: Any) -> tuple[int, int]:
-        return 0, 0  # as where it cannot; what it does itself: test_offer.py
+        return 0, 0  # as where it cannot; what it does itself: test_transmitrows.py
 
     @property
     def empty(self) -> bool:

@@ -13,7 +13,7 @@ from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED
-from workers.flow.offer import spread
+from workers.flow.transmitrows import spread
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
