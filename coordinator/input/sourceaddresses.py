@@ -9,7 +9,7 @@ from lzr.rows import Rows
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
 
-_FIRST_PORT = 7  # salt, as those of lzr/flow/table.py and lzr/flow/ackfirewall.py
+_FIRST_PORT = 7  # salt, another than those of lzr/flow/connections.py and lzr/flow/ackfirewall.py
 
 
 class SourceAddresses:
