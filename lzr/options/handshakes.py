@@ -16,6 +16,7 @@ from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
 from lzr.options.table import Options
 from lzr.protocols._catalogue import BY_NAME, PROTOCOLS
 from lzr.protocols._protocol import Protocol
+from lzr.sweep.ranges import size, union
 
 AUTO = ("http", "tls", "sip", "dns", "smb", "oracle", "pptp", "wait")
 """http and tls find most services, the next five add most to them (docs/response-matrix.md), and `wait` sends
@@ -148,8 +149,8 @@ def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
 
 
 def _ports(options: Options) -> int:
-    """How many ports are swept; 0 where none are."""
-    return sum(last - first + 1 for first, last in options.target_ports)
+    """How many ports are swept, of printers too; 0 where none are."""
+    return size(union(options.target_ports))
 
 
 def tried(names: Sequence[str]) -> tuple[str, ...]:

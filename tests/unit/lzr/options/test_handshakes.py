@@ -49,6 +49,7 @@ def test_none_is_a_port_scan() -> None:
         Options(handshakes=("none", "none")),
         Options(handshakes=("none",), haf=3),
         Options(handshakes=("none",), haf=3, target_ports=((1, 10), (20, 25))),
+        Options(handshakes=("none",), haf=3, target_ports=((1, 10), (1, 10))),
         Options(handshakes=("none",), only_data_record=True),
     ):
         with pytest.raises(UsageError, match="none asks"):
