@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from coordinator.files import standard
 from coordinator.files.exclusive import open_locks
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import GuardError, Standing, ToolError, spans
@@ -49,6 +50,9 @@ def main(argv: list[str]) -> int:
         if options.command not in _COMMANDS:
             guess = suggest(options.command, _COMMANDS) or "; there are on, off and status"
             raise GuardError(f"{printable(options.command)} is no command of the guard{guess}")
+        printing = options.command in ("help", "status")
+        if printing and (trouble := standard.stdout_trouble()):
+            raise GuardError(trouble)
         if options.command == "help":
             _parser().print_help()
             return OK

@@ -30,7 +30,7 @@ from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import put_up
 from lzr import safetext
 from lzr.errors import UsageError, printable
-from lzr.exitstatus import MISTAKE
+from lzr.exitstatus import LOST, MISTAKE
 from lzr.fleet import dealing, lease
 from lzr.fleet.lock import Lock, Run
 from lzr.options import parse
@@ -43,17 +43,22 @@ _LOOK = 0.1
 """Seconds between two looks at what runs, and at the orders to block."""
 _PR_SET_PDEATHSIG = 1
 _SUMMED = ("inputs", "counters", "fingerprints", "handshakes", "reasons", "packets")
+_MISSED, _RESULTS_LOST = "shards_missed", "shards_lost"
+"""Among the counts of a run: of how many shards something was lost, and of how many results."""
 _SEEDS = 1 << 31
 
 
 @dataclass(frozen=True)
 class ShardEnding:
-    """How a shard has ended. again: it is to be begun anew."""
+    """How a shard has ended, or all of a run. again: it is to be begun anew. missed: the scan has told with
+    its status that something is lost, results or what is beside them.
+    """
 
     status: int = 0
     failure: str = ""
     unfinished: bool = False
     again: bool = False
+    missed: bool = False
 
     @property
     def whole(self) -> bool:
@@ -109,11 +114,12 @@ class Runs:
                 ending = self._shard(shard)
                 if ending.whole:
                     saved = load(Path(self._found.checkpoint))
-                    counts = _summed(_metadata(self._found))
+                    counts = _summed(_metadata(self._found), missed=ending.missed)
                     zmapstate.add(self._found, shard, boxscan.counts(saved)[0], counts)
                 elif not ending.again:
                     return ending
-        return ShardEnding()
+        missed = bool(zmapstate.read(self._found).counts.get(_MISSED))
+        return ShardEnding(LOST if missed else 0, missed=missed)
 
     def _shard(self, shard: int) -> ShardEnding:
         found = self._found
@@ -162,7 +168,7 @@ class Runs:
         failure, unfinished = str(ending.get("failure", "")), ending.get("unfinished") is not False
         if self._signal:
             return ShardEnding(128 + self._signal, failure, unfinished=True)
-        if status not in (0, 3):
+        if status not in (0, LOST):
             return ShardEnding(
                 status if 0 < status < 256 else 1, failure or "the scan was killed", unfinished=True
             )
@@ -173,7 +179,7 @@ class Runs:
         if zmap:
             how = f"with status {zmap}" if zmap > 0 else f"by signal {-zmap}"
             return ShardEnding(1, f"zmap has ended {how}", unfinished=True)
-        return ShardEnding(0, failure)
+        return ShardEnding(0, failure, missed=status == LOST)
 
 
 def scan_words(lock: Lock, run: Run, found: RunDirectory) -> list[str]:
@@ -223,6 +229,10 @@ def write_blocklist(lock: Lock, found: RunDirectory) -> None:
 def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: ShardEnding) -> None:
     """The metadata of a run: those of its last shard, with the figures of all. Raises OSError."""
     state, last = zmapstate.read(found), _metadata(found)
+    lost = state.counts.pop(_RESULTS_LOST, 0)
+    if missed := state.counts.pop(_MISSED, 0):
+        shards = "1 shard" if missed == 1 else f"{missed} shards"
+        last["warnings"] = [f"of {shards} something was lost: {printable(found.log)} tells what"]
     options: Options = parse.parse(boxscan.common_words(lock, run, found))
     table = {
         **last,
@@ -231,11 +241,12 @@ def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: ShardEndin
         "options": {**options.as_dict(), "shards": lock.plan.shards, "shard": _shown(run)},
         "ending": {
             "status": ending.status,
-            "how": "done" if not ending.status and not ending.unfinished else "interrupted",
+            "how": _how(ending),
             "failure": ending.failure,
             "unfinished": ending.unfinished,
         },
         **state.counts,
+        "results_lost": bool(lost),
     }
     Path(f"{found.metadata}.new").write_text(json.dumps(table, indent=2) + "\n")
     os.replace(f"{found.metadata}.new", found.metadata)
@@ -245,8 +256,18 @@ def _shown(run: Run) -> int | str:
     return run.shards[0] if len(run.shards) == 1 else dealing.ranges(run.shards)
 
 
-def _summed(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {name: metadata[name] for name in _SUMMED if name in metadata}
+def _how(ending: ShardEnding) -> str:
+    if ending.unfinished or ending.status not in (0, LOST):
+        return "interrupted"
+    return "done, something was lost" if ending.missed else "done"
+
+
+def _summed(metadata: dict[str, Any], *, missed: bool) -> dict[str, Any]:
+    """Of a shard, what is summed up over all of a run."""
+    counts = {name: metadata[name] for name in _SUMMED if name in metadata}
+    if missed:
+        counts[_MISSED], counts[_RESULTS_LOST] = 1, int(metadata.get("results_lost") is not False)
+    return counts
 
 
 def _metadata(found: RunDirectory) -> dict[str, Any]:

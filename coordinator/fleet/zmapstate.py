@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordinator.commandline.wholefile import write_whole
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr.errors import UsageError, printable
 
@@ -59,7 +60,7 @@ def add(found: RunDirectory, shard: int, records: int, counts: dict[str, Any]) -
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(path_of(found), flags, 0o644)
     try:
-        os.write(descriptor, b"\n" + line + b"\n")
+        write_whole(descriptor, b"\n" + line + b"\n")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -105,6 +105,7 @@ def test_standard_descriptors(here: Range, tmp_path: Path) -> None:
         (f"{lzr} -feedZGrab -f found <list >&-", "stdout is closed or not open for writing"),
         (f"echo x | {LZR} identify >&-", "stdout is closed or not open for writing"),
         (f"{LZR} --help >&-", "stdout is closed or not open for writing"),
+        (f"{LZR} guard status >&-", "stdout is closed or not open for writing"),
         (f"{LZR} --help >/dev/full", "stdout cannot be written: No space left on device"),
     ):
         done = shell(line)

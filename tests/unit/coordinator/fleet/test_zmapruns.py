@@ -72,6 +72,8 @@ def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
             ShardEnding(1, "zmap has ended by signal 9", True),
         ),
         (0, 0, False, {"unfinished": True, "failure": ""}, ShardEnding(0, "", True)),
+        (3, 0, False, {"unfinished": False, "failure": ""}, ShardEnding(missed=True)),
+        (3, 0, False, None, ShardEnding(3, "", True)),
         (-9, 0, False, None, ShardEnding(1, "the scan was killed", True)),
         (1, 0, True, {"unfinished": True, "failure": "no memory"}, ShardEnding(1, "no memory", True)),
     ],
@@ -98,6 +100,35 @@ def test_the_metadata_are_of_all_shards(tmp_path: Path) -> None:
     assert (about["options"]["shards"], about["options"]["shard"]) == (64, "0-42")
     outcome = boxscan.outcome(lock, run, found)
     assert (outcome.state, outcome.records, outcome.inputs) == ("done", 8, 12)
+
+
+@pytest.mark.parametrize("results", [True, False])
+def test_what_one_shard_has_lost_the_run_has_lost(
+    tmp_path: Path, results: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shards after it are scanned, and its status is not forgotten."""
+    lock = there(tmp_path)
+    run = lock.runs[0]
+    found = rundirectory.make(lock, run)
+    about = {"inputs": {"read": 6, "agree": True}, "results_lost": results}
+
+    def scanned(self: Runs, shard: int) -> ShardEnding:
+        lost = shard == run.shards[1]
+        told = {**about, "results_lost": results and lost}
+        Path(found.here, "zmap-shard.json").write_text(json.dumps(told))
+        return ShardEnding(missed=lost)
+
+    monkeypatch.setattr(Runs, "_shard", scanned)
+    ending = Runs(lock, run, -1)._shards()
+    assert (ending.status, ending.missed) == (3, True)
+    zmapruns.write_metadata(lock, run, found, ending)
+    written = json.loads(Path(found.metadata).read_text())
+    assert written["results_lost"] is results
+    assert written["ending"]["status"] == 3
+    assert "of 1 shard something was lost" in written["warnings"][0]
+    outcome = boxscan.outcome(lock, run, found)
+    assert (outcome.state, outcome.status) == ("done", 3)
+    assert ("results were lost" in outcome.sentence) is results
 
 
 def test_what_a_plan_with_zmap_has_to_say(tmp_path: Path) -> None:
