@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 21
+#define VERSION 22
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -64,6 +64,10 @@ static PyMethodDef methods[] = {
     {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: the parts, joined"},
     {"sweep_permute", FAST(lzr_sweep_permute), METH_FASTCALL,
      "sweep_permute(order, first, step, out): elements of a sweep's permutation"},
+    {"sweep_places", FAST(lzr_sweep_places), METH_FASTCALL,
+     "sweep_places(order, elements, out): positions in a sweep's permutation"},
+    {"sweep_numbers", FAST(lzr_sweep_numbers), METH_FASTCALL,
+     "sweep_numbers(rows, size, addresses, ports, starts, hi, lo, counts, ports, numbers, inside): of pairs"},
     {"sweep_place", FAST(lzr_sweep_place), METH_FASTCALL,
      "sweep_place(numbers, pairs, starts, hi, lo, ports, rows): pairs of address and port by number, into FRAME rows"},
     {"sweep_cookies", FAST(lzr_sweep_cookies), METH_FASTCALL,

@@ -195,6 +195,8 @@ PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* sweep.c */
 PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_sweep_places(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_sweep_numbers(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t count);
 

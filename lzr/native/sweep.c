@@ -25,6 +25,35 @@ static uint64_t once(const struct order *order, uint64_t number)
     return left * order->right + right;
 }
 
+static uint64_t taken(uint64_t from, uint64_t of, uint64_t within, uint64_t key)
+{
+    uint64_t mixed = (lzr_mix64(of ^ key) >> 32) * within >> 32;
+    return from < mixed ? from + within - mixed : from - mixed;
+}
+
+/* The inverse of once */
+static uint64_t back(const struct order *order, uint64_t element)
+{
+    uint64_t left = element / order->right, right = element - left * order->right;
+    for (int i = ROUNDS - 2; i >= 0; i -= 2) {
+        right = taken(right, left, order->right, order->keys[i + 1]);
+        left = taken(left, right, order->left, order->keys[i]);
+    }
+    return left * order->right + right;
+}
+
+/* Whether it is one: the ranges are a little larger than the size together, and no product leaves 64 bits. */
+static int read_order(struct order *order, const void *packed, size_t count)
+{
+    if (!lzr_check(count == 1, "an order is nine words"))
+        return 0;
+    memcpy(order, packed, sizeof *order);
+    return lzr_check(order->size <= (uint64_t)1 << 48 && order->left - 1 < (uint64_t)1 << 32 &&
+                         order->right - 1 < (uint64_t)1 << 32 && order->left * order->right >= order->size &&
+                         order->left * order->right - order->size <= order->left,
+                     "no order of this size");
+}
+
 /* (order, first, step, out): the elements at first, first + step, ... */
 PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -41,14 +70,7 @@ PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t co
     if (PyErr_Occurred())
         return NULL;
     if ((packed = lzr_view(&views, args[0], 0, sizeof order, &orders)) == NULL ||
-        (out = lzr_view(&views, args[3], 1, 8, &n)) == NULL || !lzr_check(orders == 1, "an order is nine words"))
-        goto end;
-    memcpy(&order, packed, sizeof order);
-    /* The ranges are a little larger than the size together, and no product leaves 64 bits. */
-    if (!lzr_check(order.size <= (uint64_t)1 << 48 && order.left - 1 < (uint64_t)1 << 32 &&
-                       order.right - 1 < (uint64_t)1 << 32 && order.left * order.right >= order.size &&
-                       order.left * order.right - order.size <= order.left,
-                   "no order of this size"))
+        (out = lzr_view(&views, args[3], 1, 8, &n)) == NULL || !read_order(&order, packed, orders))
         goto end;
     if (n > 0 && !lzr_check(at < order.size && step > 0 && (order.size - 1 - at) / step >= n - 1,
                             "positions outside the order"))
@@ -58,6 +80,38 @@ PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t co
         while (number >= order.size)
             number = once(&order, number);
         out[i] = number;
+    }
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (order, elements, out): the position of each element */
+PyObject *lzr_sweep_places(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t orders, n, room;
+    const void *packed;
+    const uint64_t *elements;
+    uint64_t *out;
+    struct order order;
+    if (count != 3)
+        return lzr_wants("(order, elements, out)");
+    if ((packed = lzr_view(&views, args[0], 0, sizeof order, &orders)) == NULL ||
+        (elements = lzr_view(&views, args[1], 0, 8, &n)) == NULL ||
+        (out = lzr_view(&views, args[2], 1, 8, &room)) == NULL || !lzr_as_many(room >= n) ||
+        !read_order(&order, packed, orders))
+        goto end;
+    for (size_t i = 0; i < n; i++) {
+        if (!lzr_check(elements[i] < order.size, "an element outside the order"))
+            goto end;
+        uint64_t place = back(&order, elements[i]);
+        while (place >= order.size)
+            place = back(&order, place);
+        out[i] = place;
     }
     result = Py_NewRef(Py_None);
 end:
@@ -100,6 +154,71 @@ PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t coun
         rows[i].peer_hi = hi[low];
         rows[i].peer_lo = lo[low] + (rank - starts[low]);
         rows[i].peer_port = port[numbers[i] - rank * ports];
+    }
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* How many of the ranges begin at or below an address */
+static size_t ranges_until(const uint64_t *hi, const uint64_t *lo, size_t count, const uint64_t address[2])
+{
+    size_t first = 0;
+    while (count > 0) {
+        size_t half = count / 2, at = first + half;
+        int below = hi[at] < address[0] || (hi[at] == address[0] && lo[at] <= address[1]);
+        first = below ? at + 1 : first;
+        count = below ? count - half - 1 : half;
+    }
+    return first;
+}
+
+/* (rows, size of a row, where its address starts, where its port, starts, hi, lo, counts, ports, numbers, inside): the
+ * number of each row's pair, and whether it is in the space */
+PyObject *lzr_sweep_numbers(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, ranges, n_hi, n_lo, n_counts, ports, n_numbers, n_inside;
+    const uint8_t *row;
+    const uint64_t *starts, *hi, *lo, *counts;
+    const uint16_t *port;
+    uint64_t *numbers;
+    uint8_t *inside;
+    if (count != 11)
+        return lzr_wants("(rows, size, addresses, ports, starts, hi, lo, counts, ports, numbers, inside)");
+    size_t size = PyLong_AsSize_t(args[1]), where = PyLong_AsSize_t(args[2]), where_port = PyLong_AsSize_t(args[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!lzr_check(size >= 18 && size <= 4096 && where <= size - 16 && where_port <= size - 2, "a row without a pair"))
+        return NULL;
+    if ((row = lzr_view(&views, args[0], 0, size, &n)) == NULL ||
+        (starts = lzr_view(&views, args[4], 0, 8, &ranges)) == NULL ||
+        (hi = lzr_view(&views, args[5], 0, 8, &n_hi)) == NULL || (lo = lzr_view(&views, args[6], 0, 8, &n_lo)) == NULL ||
+        (counts = lzr_view(&views, args[7], 0, 8, &n_counts)) == NULL ||
+        (port = lzr_view(&views, args[8], 0, 2, &ports)) == NULL ||
+        (numbers = lzr_view(&views, args[9], 1, 8, &n_numbers)) == NULL ||
+        (inside = lzr_view(&views, args[10], 1, 1, &n_inside)) == NULL ||
+        !lzr_as_many(n_hi == ranges && n_lo == ranges && n_counts == ranges && n_numbers >= n && n_inside >= n) ||
+        !lzr_check(ranges > 0 && ports > 0, "a space without pairs"))
+        goto end;
+    for (size_t i = 0; i < n; i++, row += size) {
+        uint64_t address[2];
+        uint16_t wanted;
+        memcpy(address, row + where, sizeof address);
+        memcpy(&wanted, row + where_port, sizeof wanted);
+        size_t below = ranges_until(hi, lo, ranges, address), at = below ? below - 1 : 0;
+        size_t rank = 0, left = ports; /* of the last port that is not above the one wanted, or of the first */
+        while (left > 1) {
+            size_t half = left / 2;
+            rank = port[rank + half] <= wanted ? rank + half : rank;
+            left -= half;
+        }
+        uint64_t offset = address[1] - lo[at];
+        inside[i] = below && hi[at] == address[0] && offset < counts[at] && port[rank] == wanted;
+        numbers[i] = inside[i] ? (starts[at] + offset) * ports + rank : 0;
     }
     result = Py_NewRef(Py_None);
 end:

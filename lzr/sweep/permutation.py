@@ -69,6 +69,12 @@ class Permutation(Struct, frozen=True):
             found[outside] = self._once(found[outside])
         return found
 
+    def _native_places(self, elements: U64) -> U64:
+        found = np.empty(len(elements), np.uint64)
+        NATIVE.sweep_places(self.packed, np.ascontiguousarray(elements), found)
+        return found
+
+    @in_c(_native_places)
     def places(self, elements: U64) -> U64:
         """(n,) u64: the position in the order of each of these elements; all are below `size`."""
         found = self._back(elements)

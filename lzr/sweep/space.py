@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
+from lzr.packet.sharding import layout
 from lzr.sweep.ranges import Range, size, union
 
 MOST_PAIRS = 1 << 48
@@ -93,8 +94,19 @@ class Space:
         rows["peer_hi"] = self.hi[at]
         rows["peer_lo"] = self.lo[at] + (rank - self.starts[at])
 
+    def _native_numbers(self, rows: Rows) -> tuple[U64, NDArray[np.bool_]]:
+        if not self.pairs:
+            return np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
+        found, inside = np.empty(len(rows), np.uint64), np.empty(len(rows), bool)
+        rows = np.ascontiguousarray(rows)
+        ranges = self.starts, self.hi, self.lo, self._counts
+        NATIVE.sweep_numbers(rows, *layout(rows.dtype), *ranges, self.ports, found, inside)
+        return found, inside
+
+    @in_c(_native_numbers)
     def numbers(self, rows: Rows) -> tuple[U64, NDArray[np.bool_]]:
-        """The number of each row's pair, (n,) u64, and whether it is in the space at all, (n,) bool.
+        """The number of each row's pair, (n,) u64, and whether it is in the space at all, (n,) bool; where it
+        is not, the number is 0.
 
         rows: with peer_hi, peer_lo, peer_port.
         """
@@ -113,8 +125,8 @@ class Space:
         inside &= (self.hi[at] == rows["peer_hi"]) & (offset < self._counts[at])
         port = np.minimum(np.searchsorted(self.ports, rows["peer_port"]), len(self.ports) - 1)
         inside &= self.ports[port] == rows["peer_port"]
-        rank = self.starts[at] + np.where(inside, offset, np.uint64(0))
-        return rank * np.uint64(len(self.ports)) + port.astype(np.uint64), np.asarray(inside, bool)
+        found = (self.starts[at] + offset) * np.uint64(len(self.ports)) + port.astype(np.uint64)
+        return np.where(inside, found, np.uint64(0)), np.asarray(inside, bool)
 
 
 def _sortable(high: U64, low: U64) -> NDArray[Any]:

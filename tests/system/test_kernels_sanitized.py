@@ -266,6 +266,14 @@ def _fuzz_sweep(draw: random.Random) -> None:
         order = words(draw.choice((3, 1 << 20, 1 << 63)), 9).tobytes()
         NATIVE.sweep_permute(order, draw.randrange(1 << 63), draw.randrange(9), words(1))
     with contextlib.suppress(ValueError):
+        order = words(draw.choice((3, 1 << 20)), 9).tobytes()
+        NATIVE.sweep_places(order, words(draw.choice((3, 1 << 63))), words(1))
+    with contextlib.suppress(ValueError):
+        where = (draw.choice((56, 17, 4096)), draw.choice((0, 24, 1 << 40)), draw.choice((48, 54, 56)))
+        ranges = words(1 << 62, 2), words(2, 2), words(9, 2), words(9, 2)
+        ports, inside = np.zeros(draw.randrange(3), np.uint16), np.zeros(draw.randrange(5), bool)
+        NATIVE.sweep_numbers(rows, *where, *ranges, ports, words(1), inside)
+    with contextlib.suppress(ValueError):
         ports = np.zeros(draw.randrange(3), np.uint16)
         most = draw.choice((4, 1 << 62))
         numbers, starts = words(most), words(most, 2)

@@ -188,7 +188,7 @@ def ways_out(seed: int) -> None:
 
 
 def sweeps(seed: int) -> None:
-    """Pairs by number, elements of a permutation, source ports and ISNs."""
+    """Pairs by number, elements of a permutation, both ways; source ports and ISNs."""
     draw = np.random.default_rng(seed)
     firsts = np.sort(draw.integers(0, 1 << 40, 30)).tolist()
     sizes = draw.integers(1, 1 << 20, 30).tolist()
@@ -196,14 +196,21 @@ def sweeps(seed: int) -> None:
     space = Space(ranges, [(80, 90), (443, 443)])
     order = Permutation.of(space.pairs, (seed, 5))
     rows = compared.random_rows(draw, FRAME, 50)
+    moved = draw.integers(0, 2, 50).astype(np.uint64) << np.uint64(18)
     cookies = Cookies((seed, 6), int(draw.integers(0, 1 << 62)), (seed % 60000, 61000))
 
     def found() -> Any:
         placed = np.zeros(50, FRAME)
         numbers = order.take(seed % 100, 7, 50)
         space.place(numbers, placed)
+        around = placed.copy()  # pairs of the space, and some beside it
+        around["peer_lo"] += moved
+        around["peer_port"][::5] += 1
+        around["peer_hi"][::7] = 1
+        back, inside = space.numbers(around)
         ports, isns = cookies.expected(rows)
-        return numbers.tolist(), placed.tobytes(), ports.tolist(), isns.tolist()
+        both_ways = order.places(numbers).tolist(), back.tolist(), inside.tolist()
+        return numbers.tolist(), placed.tobytes(), *both_ways, ports.tolist(), isns.tolist()
 
     native, python = compared.both(found)
     assert native == python
@@ -298,7 +305,9 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "overview": drawn(compared.test_on_the_way_in, 20, 3),
     "group": drawn(compared.test_on_the_way_in, 20, 3),
     "Space.place": sweeps,
+    "Space.numbers": sweeps,
     "Permutation.take": sweeps,
+    "Permutation.places": sweeps,
     "Cookies.expected": sweeps,
     "Arrivals.take": rows_of_a_ring,
     "fill": rows_of_a_ring,
