@@ -37,7 +37,7 @@ from tests import wire
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
-from workers.flow import offer
+from workers.flow import transmitrows
 from workers.flow.ring import Arrivals, Ring
 
 pytestmark = pytest.mark.native
@@ -111,7 +111,7 @@ def rows_of_a_ring(seed: int) -> None:
         with Memory() as memory:
             ring = Ring(memory, positions, (RING, RING))  # type: ignore[arg-type]
             ring.out._status[busy] = STATUS_SEND_REQUEST
-            filled = offer.fill(ring.out._flat, at, frames, builder)
+            filled = transmitrows.fill(ring.out._flat, at, frames, builder)
             ring.out._status[busy] = STATUS_WRONG_FORMAT
             ring.out._filled, positions[1] = RING - 1, at
             unsent = ring.out._unsent()
@@ -151,7 +151,9 @@ def parts_of_a_burst(seed: int) -> None:
                 raise OSError
             rows.view(np.uint32)[:, 0] = 0
 
-        found = offer.spread(rows.reshape(-1), position, burst, builder, (ends, np.zeros(7, np.int64)), take)
+        found = transmitrows.spread(
+            rows.reshape(-1), position, burst, builder, (ends, np.zeros(7, np.int64)), take
+        )
         return found, position.tolist(), offered, rows.tobytes()
 
     native, python = compared.both(life)
