@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
+from msgspec import Struct, field
 
 from coordinator.checkpoint.hashes import LISTS, Mark
 from coordinator.checkpoint.progress import Progress
@@ -32,8 +32,7 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-@dataclass
-class Saved:
+class Saved(Struct):
     """What a checkpoint holds.
 
     summary: `lzr.records.summary.Summary` as plain values. runs: how many times the scan was begun. prefix,

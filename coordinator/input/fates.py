@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from lzr.addresses import text
@@ -12,8 +11,7 @@ from lzr.packet.ways import WayKind
 from lzr.rows import Rows
 
 
-@dataclass
-class Fates:
+class Fates(Struct):
     """By reason, how many inputs ended before a worker saw them; `read` counts all inputs."""
 
     read: int = 0

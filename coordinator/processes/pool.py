@@ -16,11 +16,11 @@ import socket
 import subprocess
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import zmq
+from msgspec import Struct, field
 
 from coordinator.processes import privilege
 from coordinator.processes.inbox import ReportInbox
@@ -44,8 +44,7 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
 
 
-@dataclass
-class Child:
+class Child(Struct):
     """A flow worker or a collector."""
 
     role: str

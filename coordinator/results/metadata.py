@@ -15,11 +15,10 @@ import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec import Struct, field, structs
 
 from coordinator.commandline import troubles
 from coordinator.files import patient
@@ -45,8 +44,7 @@ FORMAT = 1
 _LIBRARIES = ("numpy", "pyzmq", "msgpack", "orjson", "rich", "scapy", "setproctitle")
 
 
-@dataclass
-class Metadata:
+class Metadata(Struct):
     """Collects the values as they become known; `write` writes the file."""
 
     options: Options
@@ -230,7 +228,7 @@ def _network(net: Network) -> dict[str, Any]:
 def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
     found: dict[str, Any] = figures.placed(snapshot)
     found["inputs"]["agree"] = snapshot.read == snapshot.fates
-    found["inputs"]["intake"] = asdict(fates) if fates is not None else {}
+    found["inputs"]["intake"] = structs.asdict(fates) if fates is not None else {}
     found["guard"] = not snapshot.guard_missing
     found["results_lost"] = snapshot.results_lost
     found["warnings"] = list(snapshot.warnings)

@@ -9,9 +9,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+
+from msgspec import Struct, field
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.saved import Saved, SavedOutput
@@ -33,8 +34,7 @@ _LOOKED_AT = 0.5
 whether anybody writes."""
 
 
-@dataclass
-class Outputs:
+class Outputs(Struct):
     """The outputs by descriptor, in the fork server's order, and how much of each is acknowledged.
 
     lines: records that this scan has written to each. file: the result file, if it has a name; name: as shown

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from coordinator.files import opening
 from coordinator.files.reach import reach
@@ -30,8 +31,7 @@ def default_name(now: datetime, module: str = "json") -> str:
     return f"default_{now:%Y%m%d%H%M%S}.{'json' if module == 'json' else 'csv'}"
 
 
-@dataclass
-class ResultFile:
+class ResultFile(Struct):
     """An output that has a name.
 
     size: of the file when it was opened. exact: whether all `records` in it were counted. invoker: who called

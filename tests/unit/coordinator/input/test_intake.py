@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from coordinator.input.intake import Admission, Intake
 from lzr import addresses
@@ -50,11 +51,11 @@ def drain(made: Intake) -> None:
 
 
 def fates(made: Intake) -> dict[str, int]:
-    return {name: count for name, count in vars(made.fates).items() if count}
+    return {name: count for name, count in asdict(made.fates).items() if count}
 
 
 def sum_agrees(made: Intake, admitted: int) -> None:
-    counted = {name: count for name, count in vars(made.fates).items() if not isinstance(count, dict)}
+    counted = {name: count for name, count in asdict(made.fates).items() if not isinstance(count, dict)}
     assert counted.pop("read") == admitted + sum(counted.values())
     assert made.ledger.admitted == admitted
 
