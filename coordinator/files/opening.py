@@ -145,6 +145,10 @@ def why_not_whole(file: IO[str], name: str) -> str:
 
     What could not be written at all has raised OSError before.
     """
+    try:
+        push(file.fileno())
+    except OSError as error:
+        return f"{error.strerror}"
     if dropped := getattr(getattr(file, "buffer", None), "dropped", 0):
         lines = "1 line" if dropped == 1 else f"{dropped:,} lines"
         return f"{lines} found no room, since its reader was behind, and are left out"
@@ -281,6 +285,13 @@ def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Cal
 def is_regular(descriptor: int) -> bool:
     """Whether an open file is a regular one."""
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def push(descriptor: int) -> None:
+    """Have a file system that keeps files elsewhere (NFS, FUSE) say now what it could not keep: it does so
+    whenever a descriptor is closed (close(2)). Others have said it with the write. Raises OSError.
+    """
+    os.close(os.dup(descriptor))
 
 
 def is_deleted(descriptor: int, name: str) -> bool:

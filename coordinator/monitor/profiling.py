@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from coordinator.files import patient
-from coordinator.files.opening import is_deleted, open_written
+from coordinator.files.opening import is_deleted, open_written, push
 from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
@@ -43,6 +43,10 @@ class ProfileFiles:
         except OSError as error:
             return f"a profile is not whole: {error.strerror}"
         for name, descriptor in zip(self._names, self.descriptors, strict=True):
+            try:
+                push(descriptor)
+            except OSError as error:
+                return f"the profile {safetext.line(name)} is not whole: {error.strerror}"
             if is_deleted(descriptor, name):
                 return f"the profile {safetext.line(name)} was deleted while it was written"
         return ""

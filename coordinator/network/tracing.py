@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from coordinator.files.opening import is_deleted, is_regular
+from coordinator.files.opening import is_deleted, is_regular, push
 from coordinator.network.raw_sockets import open_tap
 from lzr.errors import UsageError
 
@@ -92,7 +92,12 @@ class Trace:
             self._process.stdout.close()
         if ended:
             self._say(f"--trace-pcap: its writer was ended ({ended}), and what came then is not in it")
-        elif is_deleted(self._descriptor, self._name):
+            return
+        try:
+            push(self._descriptor)
+        except OSError as error:
+            self._say(f"--trace-pcap: the trace cannot be written: {error.strerror}")
+        if is_deleted(self._descriptor, self._name):
             self._say("--trace-pcap: the file was deleted while it was written")
 
     def _listen(self) -> None:

@@ -78,6 +78,18 @@ class Outputs(Struct):
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, offset)
 
+    def unkept(self) -> str:
+        """Why files of results do not hold what was written, in a sentence; empty where they do. To be called
+        when nobody writes any more.
+        """
+        for descriptor in self.descriptors:
+            try:
+                if opening.is_regular(descriptor):
+                    opening.push(descriptor)
+            except OSError as error:
+                return f"cannot write results: {error.strerror}"
+        return ""
+
 
 @contextmanager
 def open_outputs(

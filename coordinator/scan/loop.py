@@ -85,6 +85,7 @@ class Loop:
             failure, mistaken = str(error), isinstance(error, InputDiffers)
             self._abandon()
         self._close()
+        failure = failure or self.accounts.outputs.unkept()
         if not failure and self._lease.over(_uptime()) and self._abandoned:
             failure, status = lease.OVER, lease.INTERRUPTED
         elif failure:

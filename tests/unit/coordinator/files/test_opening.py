@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from coordinator.files.opening import open_written
+from coordinator.files.opening import open_written, why_not_whole
 from coordinator.monitor.profiling import open_profiles
 from coordinator.results.metadata import open_metadata
+from coordinator.results.outputs import Outputs
 from lzr.errors import UsageError
 from lzr.options.parse import parse
 
@@ -40,3 +42,24 @@ def test_metadata_and_profiles_are_of_one_scan(tmp_path: Path) -> None:
         with taken, open_profiles(options, "second", None):
             pass
         assert (tmp_path / "cpu").read_bytes() == b"whole\n"
+
+
+def test_what_a_file_system_elsewhere_could_not_keep_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so when a descriptor is closed, and not before."""
+    path = tmp_path / "log"
+    outputs = Outputs([1], ["json"], [0])
+    with path.open("w", buffering=1) as file:
+        file.write("a line\n")
+        assert why_not_whole(file, str(path)) == ""
+        outputs.descriptors = [file.fileno()]
+        assert outputs.unkept() == ""
+
+        def full(_: int) -> int:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+        monkeypatch.setattr(os, "dup", full)
+        assert why_not_whole(file, str(path)) == os.strerror(errno.EDQUOT)
+        assert outputs.unkept() == f"cannot write results: {os.strerror(errno.EDQUOT)}"
+        monkeypatch.undo()
