@@ -45,15 +45,17 @@ class Relay:
             os.close(descriptor)
         self._pipes.clear()
 
-    def finish(self) -> None:
-        """Wait until everything is copied, as long as the terminal takes anything. To be called when nobody
-        writes any more.
+    def finish(self) -> bool:
+        """Wait until everything is copied, as long as the terminal takes anything; whether all of it was.
+
+        To be called when nobody writes any more.
         """
         for thread in self._threads:
             carried = -1
             while thread.is_alive() and carried != thread.carried:
                 carried = thread.carried
                 thread.join(_PATIENCE)
+        return not any(thread.is_alive() or thread.cut_short for thread in self._threads)
 
 
 class _Carrier(threading.Thread):
@@ -61,6 +63,7 @@ class _Carrier(threading.Thread):
         super().__init__(daemon=True)
         self._reader, self._terminal = reader, terminal
         self.carried = 0
+        self.cut_short = False  # the terminal was gone before it had all
 
     def run(self) -> None:
         """Copy until there is no more, or the terminal is gone."""
@@ -71,8 +74,8 @@ class _Carrier(threading.Thread):
                     done = os.write(self._terminal, view)
                     self.carried += done
                     view = view[done:]
-        except OSError:
-            pass  # the terminal is gone: who writes into the pipe is told by its end
+        except OSError:  # the terminal is gone: who writes into the pipe after that is told by its end
+            self.cut_short = True
         finally:
             os.close(self._reader)
 

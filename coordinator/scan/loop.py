@@ -36,6 +36,7 @@ _LAST_REPORTS = 0.05
 busy."""
 READER_GONE = 128 + signal.SIGPIPE
 """The status that a shell shows for any program ended by SIGPIPE: ``lzr -f - | head``."""
+_NOT_SHOWN = "the terminal takes nothing any more: results are missing on it (-f FILE keeps them)"
 _FINISHING = "no more is begun, what is in flight is finished; once more ends it now"
 _ENOUGH = "done, with as many results as asked for"
 
@@ -193,7 +194,8 @@ class Loop:
         parts.pool.end()
         for report in supervisor.last_reports(_LAST_REPORTS):
             self._reports.take_last(report)
-        parts.ready.relay.finish()
+        if not parts.ready.relay.finish():
+            parts.console.alert("terminal", _NOT_SHOWN, lost=True)
         outputs.cut_back()
         if self._abandoned:
             self.accounts.abandon_open(0 if parts.sweeping is None else parts.sweeping.abandon())
