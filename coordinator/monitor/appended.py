@@ -5,7 +5,6 @@ In other tools ``-l list.txt`` is the list of targets; here the log would be app
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -45,9 +44,12 @@ def _beginning(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return b""
-    with open(descriptor, "rb") as file, contextlib.suppress(OSError):
-        return file.read(_HEAD) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    return b""
+    try:
+        return os.read(descriptor, _HEAD) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _is_log(head: bytes) -> bool:

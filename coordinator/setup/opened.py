@@ -241,6 +241,8 @@ def _check_output(options: Options) -> None:
     frame = options.dashboard_file
     if frame and not os.access(Path(frame).absolute().parent, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write {frame}: its directory is missing or closed to us")
+    if frame and os.path.isdir(frame):
+        raise UsageError(f"cannot write {frame}: it is a directory")
 
 
 def _change_again(guard: Guard | None, checkpoint: Checkpoint) -> None:

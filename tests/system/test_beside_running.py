@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +111,43 @@ def test_a_directory_that_is_removed(here: Range, tmp_path: Path) -> None:
     assert len(lines) == 7, said
 
 
+def test_a_trace_whose_writer_is_killed(here: Range, tmp_path: Path) -> None:
+    process = start(here, ["--trace-pcap", "trace"], tmp_path)
+    (writer,) = (pid for pid in descendants(process.pid) if b"workers.tracer" in command_of(pid))
+    os.kill(writer, signal.SIGKILL)
+    _, said = process.communicate("".join(services(COUNT)[1:]), timeout=60)
+    assert process.returncode == 3, said
+    assert "warning: --trace-pcap: its writer was ended (-9), and what came then is not in it" in said
+    assert len(read(tmp_path / "found")) == COUNT
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            yield child
+            yield from descendants(child)
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def test_metadata_for_which_there_is_no_room_where_nothing_is_scanned(here: Range) -> None:
     done = here.scanner.run(LZR, *QUICK, "-f", "-", "-m", "/dev/full", input="", check=False, timeout=120)
     assert (done.returncode, "cannot write /dev/full: No space left on device" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "flag", ["--metadata-file", "--log-file", "--trace-pcap", "--cpuprofile", "--dashboard-file", "-u"]
+)
+def test_a_directory_in_the_place_of_a_file_is_told_before_a_packet(
+    here: Range, tmp_path: Path, flag: str
+) -> None:
+    (tmp_path / "there.svg").mkdir()
+    words = (*QUICK, "-f", "found", flag, "there.svg")
+    given = "".join(services(1))
+    done = here.scanner.run(LZR, *words, input=given, check=False, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "there.svg" in done.stderr
+    assert "irectory" in done.stderr
+    assert not (tmp_path / "found").exists()
