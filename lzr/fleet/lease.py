@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 LEAST, MOST = 30, 30 * 86400
 """Seconds of a plan's lease."""
@@ -46,8 +48,7 @@ class Lease:
             self.until = until if self.until is None else max(self.until, until)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """A moment on one machine. at: seconds since 1970. boot: names its boot. up: seconds since that."""
 
     at: float

@@ -8,7 +8,6 @@ headers claim is counted by kind and never becomes a row.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -244,24 +243,18 @@ class LinkHeader(Struct, frozen=True):
     mss_v6: int = MSS_V6
 
 
-@dataclass
 class Builder:
     """Builds bursts of frames. `probes[i]` is the payload of handshake i."""
 
-    link: LinkHeader
-    probes: tuple[ProbeTemplate, ...]
-    native: tuple[bytes, tuple[bytes, ...]] = field(init=False)
-    """What the builder in C needs: the three MACs with both MSS, and the probes as programs."""
-    _templates: dict[tuple[bool, bool], Bytes] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        link = self.link
+    def __init__(self, link: LinkHeader, probes: tuple[ProbeTemplate, ...]) -> None:
+        self.link, self.probes = link, probes
         macs = b"".join(mac.ljust(6, b"\0")[:6] for mac in (link.own_mac, link.gateway_v4, link.gateway_v6))
         sizes = struct.pack("<HH", link.mss_v4, link.mss_v6)
-        self.native = macs + sizes, tuple(probe.program for probe in self.probes)
-        for v4 in (True, False):
-            for syn in (True, False):
-                self._templates[v4, syn] = _template(self.link, v4, syn)
+        self.native = macs + sizes, tuple(probe.program for probe in probes)
+        """What the builder in C needs: the three MACs with both MSS, and the probes as programs."""
+        self._templates = {
+            (v4, syn): _template(link, v4, syn) for v4 in (True, False) for syn in (True, False)
+        }
 
     def _native_build(self, burst: NDArray[Any], out: Bytes) -> NDArray[np.uint32]:
         lengths = np.zeros(len(burst), np.uint32)

@@ -15,7 +15,6 @@ import struct
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -195,31 +194,29 @@ def _takes_protocol(sock: socket.socket | None) -> bool:
         return False
 
 
-@dataclass(frozen=True)
 class SendPaths:
-    """How a worker's frames leave. builder: makes the rings' frames. link: index of the interface by which
-    they leave; 0 where the sockets are bound to one.
+    """How a worker's frames leave."""
 
-    ways: the table of `lzr.packet.ways`. mtu: bytes of an IP packet that may leave by the rings. longest: by
-    handshake number, the most bytes that its probe can have.
-    """
+    def __init__(
+        self,
+        builder: Builder,
+        link: int = 0,
+        ways: Ways | None = None,
+        mtu: int = _ETHERNET_MTU,
+        longest: tuple[int, ...] = (),
+    ) -> None:
+        """builder: makes the rings' frames. link: index of the interface by which they leave; 0 where the
+        sockets are bound to one.
 
-    builder: Builder
-    link: int = 0
-    ways: Ways = field(default_factory=everywhere)
-    mtu: int = _ETHERNET_MTU
-    longest: tuple[int, ...] = ()
-    _routed: NDArray[np.bool_] = field(init=False)  # by way: not the rings'
-    _by_rings: bytes = field(init=False)  # the numbers of the other ways
-    plain: bool = field(init=False)
-    """Whether every frame leaves by the rings and is short enough for them."""
-
-    def __post_init__(self) -> None:
-        routed = np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING)
-        object.__setattr__(self, "_routed", routed)
-        object.__setattr__(self, "_by_rings", bytes(np.flatnonzero(~routed).tolist()))
-        plain = self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
-        object.__setattr__(self, "plain", plain)
+        ways: the table of `lzr.packet.ways`, None where everything leaves by the rings. mtu: bytes of an IP
+        packet that may leave by them. longest: by handshake number, the most bytes that its probe can have.
+        """
+        self.builder, self.link, self.mtu, self.longest = builder, link, mtu, longest
+        self.ways = everywhere() if ways is None else ways
+        self._routed = np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING)  # by way: not the rings'
+        self._by_rings = bytes(np.flatnonzero(~self._routed).tolist())  # the numbers of the other ways
+        self.plain = self.ways.simple and max(longest, default=0) + _HEADERS <= mtu
+        """Whether every frame leaves by the rings and is short enough for them."""
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> SendPaths:

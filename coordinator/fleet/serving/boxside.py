@@ -13,8 +13,9 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
+
+from msgspec.structs import asdict
 
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
