@@ -69,7 +69,7 @@ def test_a_reader_keeps_nobody_from_writing(path: str, kind: str) -> None:
             assert _locked(descriptor) is False
         assert refused(path)
         os.close(writes)
-        assert reader.wait(60) == 0
+        assert reader.wait(120) == 0
     os.close(reads)
     assert refused(path), "the reader has gone, and we still have the file"
     os.close(descriptor)
@@ -78,7 +78,7 @@ def test_a_reader_keeps_nobody_from_writing(path: str, kind: str) -> None:
 def refused(path: str) -> bool:
     """Whether another process may not write to a file, for it is written."""
     process = start(WRITER, path)
-    said = process.communicate("", timeout=60)[1]
+    said = process.communicate("", timeout=120)[1]
     return process.returncode == 1 and "is being written by another lzr" in said
 
 
@@ -91,5 +91,5 @@ def test_who_writes_is_named(path: str) -> None:
             open_result(path, "json", None, None, overwrite=False, resumed=False)
         with open(path, "rb") as only_read:
             assert _locked(only_read.fileno())
-        writer.communicate("", timeout=60)
+        writer.communicate("", timeout=120)
     os.close(open_result(path, "json", None, None, overwrite=False, resumed=False).descriptor)
