@@ -31,6 +31,8 @@ from lzr.ownership.events import Want
 
 _END_SECONDS = 2.0
 """Seconds that workers have to end by themselves. A judgement: they first write what they have."""
+_PROFILE_SECONDS = 60.0
+"""The same where they add their profiles first: of memory that takes seconds, on a busy machine many."""
 _LAST_REPORTS = 0.05
 """Seconds to wait for last reports. A judgement: they are in the socket already, unless the machine is
 busy."""
@@ -189,7 +191,8 @@ class Loop:
         outputs = self.accounts.outputs
         self._upkeep.say_refused()
         with contextlib.suppress(ChildProcessError):  # the fork server has died: its children do too
-            for report in supervisor.end(_END_SECONDS):
+            profiled = parts.ready.opened.profiles.descriptors
+            for report in supervisor.end(_PROFILE_SECONDS if profiled else _END_SECONDS):
                 self._reports.take_last(report)
         parts.pool.end()
         for report in supervisor.last_reports(_LAST_REPORTS):
