@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint
-from coordinator.console.console import Console
+from coordinator.console.statusfile import StatusFile
 from coordinator.files import opening
 from coordinator.files.reach import Place, reach
 from coordinator.monitor.log import open_log
@@ -146,10 +146,7 @@ def test_what_was_there_is_not_given_away(tmp_path: Path, device: Path) -> None:
             pass
         with open_metadata(parse(["-m", name]), [], 0.0, CALLER):
             pass
-        console = Console.__new__(Console)
-        console._invoker = CALLER
-        for mode in ("a", "w"):
-            console._create(name, mode).close()
+        StatusFile(name, CALLER, lambda _: True, print, print).close()
         written(name, CALLER)
         result(name, CALLER)
 

@@ -16,7 +16,7 @@ from tests import ROOT, fresh
 from tests.lab import net, roots
 from tests.lab.daemons import Daemon, Fleet
 from tests.lab.health import failure
-from tests.lab.net import Lab, LabError, namespaces
+from tests.lab.net import Lab, LabError, namespaces, run
 
 needs_root = pytest.mark.root
 pytestmark = pytest.mark.timeout(600)  # what apt downloads may come slowly
@@ -218,7 +218,7 @@ class TestFresh:
         assert fresh.execute(copy, "test", inside, 8) == 124
         assert time.monotonic() - begun < 60
         assert "lzrlab-fresh-test" not in namespaces()
-        assert "12345" not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=True).stdout
+        net.wait_for(lambda: "sleep 12345" not in run("ps", "ax").stdout, "the end of what ran in it", 60)
         assert str(copy) not in Path("/proc/mounts").read_text()
 
     def test_a_process_left_running_is_a_failure(
