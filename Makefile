@@ -26,7 +26,7 @@ help:
 	@echo 'make attack     what hostile users, workers and hosts do, minutes (root); the same tests are in make test'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
 	@echo 'make fresh      demo and tests on a bare Debian 12 and 13 (root; SUITE=trixie, FRESH=quick)'
-	@echo 'make check      ruff, ruff format, mypy --strict'
+	@echo 'make check      ruff, ruff format, mypy --strict; what tests and benchmarks call is there'
 	@echo 'make bench      everything that is asked of the speed, as ratios (root; ARGS=--quick)'
 	@echo 'make fuzz       mutated segments and inputs, as long as FUZZ_SECONDS (600) says'
 	@echo 'make corpus     recall and precision per label; CORPUS=directory of labelled replies'
@@ -111,6 +111,7 @@ check: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests benchmarks demo docs
 
 bench: venv
 	$(BIN)/python -m benchmarks $(ARGS)

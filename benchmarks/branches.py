@@ -79,8 +79,8 @@ def one_way(code: CodeType, steps: set[tuple[int, int]]) -> list[tuple[int, int,
             continue
         if len(after[instruction.offset]) == 1:
             jumped = instruction.argval in after[instruction.offset]
-            place = condition.positions if condition is not None else None
-            line, start, end = (place.lineno, place.col_offset, place.end_col_offset) if place else (0, 0, 0)
+            at = condition.positions if condition is not None else None
+            line, start, end = (at.lineno, at.col_offset, at.end_col_offset) if at else (0, 0, 0)
             found.append((line or 0, start or 0, end or 0, "always jumps" if jumped else "never jumps"))
     return found
 

@@ -26,9 +26,9 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from benchmarks.pace import slope
 from tests.lab.boxes import PORT, Box, Boxes, packets
 from tests.lab.net import lab, wait_for
-from tests.lab.rate import slope
 from tests.lab.responder import letter_of
 from tests.lab.scan import LZR, parse
 

@@ -12,10 +12,15 @@ import argparse
 import sys
 
 from tests.lab.net import lab
-from tests.lab.rate import counted, slope, write_hosts
+from tests.lab.rate import counted, write_hosts
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 
 _WINDOW = 0.5
+
+
+def slope(seen: list[tuple[float, int]]) -> float:
+    """How many a second. seen: (seconds, how many so far)."""
+    return (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
 
 
 def windows(seen: list[tuple[float, int]], length: float) -> list[float]:
@@ -43,7 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             source = made.directory / "targets"
             write_hosts(source, int(rate * (options.seconds + 3)) + 10)
             words = ["-sendSYNs", "-rate", str(rate), "-rt", "60", "-w", "2"]
-            seen = counted(arena, words, source, options.seconds, 4 + rate // 4)
+            looks = counted(arena, words, source, options.seconds, 4 + rate // 4).looks
+            seen = [(look.before, look.count) for look in looks]
             parts = windows(seen, _WINDOW)
             least, most = min(parts) / rate, max(parts) / rate
             print(f"{rate:>10,} {slope(seen) / rate:>10.2%} {least:>20.1%} {most:>8.1%}", flush=True)

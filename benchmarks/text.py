@@ -12,7 +12,7 @@ import numpy as np
 
 from lzr import kernels
 from lzr.protocols._protocol import Identity
-from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
+from lzr.records.encoders import CsvEncoder, JsonEncoder, Named, ZgrabEncoder
 from lzr.records.summary import Summary
 from lzr.rows import OUTCOME, TARGET, V4_MAPPED
 from lzr.targets.blocklist import Blocklist
@@ -87,7 +87,7 @@ def encoders() -> None:
     rows["ts"] = 1_700_000_000_000_000_000 + np.arange(COUNT) * 12345
     rows["data_len"] = len(BANNER)
     blob = BANNER * COUNT
-    names: list[Name] = [Identity("http", "", "nginx", "1.22.1")] * COUNT
+    names: list[Named] = [Identity("http", "", "nginx", "1.22.1")] * COUNT
     for kind in KINDS:
         with kernels_of(kind):
             report(f"JSON record of 300 B, {kind}", best(lambda: JsonEncoder().encode(rows, blob, names)))

@@ -9,6 +9,7 @@ import signal
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -104,7 +105,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """In CI a skipped test is a failed one, but for links that this kernel has no module for."""
-    report = yield
+    report: Any = yield
     lacks = call.excinfo is not None and isinstance(call.excinfo.value, KernelLacksError)
     skipped = report is not None and getattr(report, "skipped", False) and not hasattr(report, "wasxfail")
     if IN_CI and skipped and not lacks:

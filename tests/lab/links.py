@@ -20,7 +20,7 @@ MODULES = {
 """A kind of link -> the kernel's module that makes it."""
 
 
-class KernelLacksError(pytest.skip.Exception):
+class KernelLacksError(pytest.skip.Exception):  # type: ignore[name-defined,misc,unused-ignore]
     """This kernel has no such links; skips the test, in continuous integration too."""
 
 

@@ -17,7 +17,7 @@ _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 def tunnel(lab: Lab, left: Namespace, right: Namespace, name: str, addresses: tuple[str, str]) -> None:
     """Point to point, as a VPN has it: each end's address, the other's as peer."""
     ends = [where.call(lambda: _open(name)) for where in (left, right)]
-    for where, own, other in ((left, *addresses), (right, *reversed(addresses))):
+    for where, own, other in ((left, *addresses), (right, *addresses[::-1])):
         where.ip("addr", "add", own, "peer", other, "dev", name)
         where.ip("link", "set", name, "up")
     stop_read, stop_write = os.pipe()

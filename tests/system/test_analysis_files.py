@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from coordinator.analysis.following import NumberedParts
 from coordinator.commands import export
+from coordinator.files import exclusive
 from coordinator.prediction.loop import LoopDirectory
 from lzr.errors import UsageError
 from tests import madescans
@@ -61,22 +64,30 @@ def test_what_is_made_under_sudo_is_the_callers(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_loop_keeps_what_it_knows_where_nobody_else_writes(shared: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="others can write in it"):
-        LoopDirectory(str(shared))
+    with ExitStack() as stack, pytest.raises(UsageError, match="others can write in it"):
+        LoopDirectory(str(shared), stack)
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     os.chown(theirs, STRANGER, STRANGER)
-    with pytest.raises(UsageError, match="belongs to somebody else"):
-        LoopDirectory(str(theirs))
+    with ExitStack() as stack, pytest.raises(UsageError, match="belongs to somebody else"):
+        LoopDirectory(str(theirs), stack)
 
 
-def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as made:
+        yield made
+
+
+def test_a_loop_follows_no_link_of_who_called_sudo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack
+) -> None:
     """The directory is the caller's, so he may have put anything there."""
     monkeypatch.setenv("SUDO_UID", str(STRANGER))
     monkeypatch.setenv("SUDO_GID", str(STRANGER))
     precious = tmp_path / "precious"
     precious.write_text("root's")
-    state = LoopDirectory(str(tmp_path / "state"))
+    state = LoopDirectory(str(tmp_path / "state"), stack)
     assert (tmp_path / "state").stat().st_uid == STRANGER
     for name in ("round-0001.list.part", "round-0001.done.part", "round-0002.list"):
         planted(tmp_path / "state" / name, precious)
@@ -85,24 +96,27 @@ def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: 
     assert precious.read_text() == "root's"
     assert (tmp_path / "state" / "round-0001.list").stat().st_uid == STRANGER
     assert state.done(1)
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(UsageError, match="symbolic links"):
         state.open_list(2)
 
 
-def test_a_loop_removes_nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_removes_nothing_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack
+) -> None:
     """He may also put a link in the place of the directory itself."""
     monkeypatch.setenv("SUDO_UID", str(STRANGER))
     monkeypatch.setenv("SUDO_GID", str(STRANGER))
     kept = tmp_path / "precious" / "round-0001.checkpoint"
     kept.mkdir(parents=True)
     (kept / "checkpoint").write_text("root's")
-    state = LoopDirectory(str(tmp_path / "state"))
+    state = LoopDirectory(str(tmp_path / "state"), stack)
     (tmp_path / "state" / "round-0001.checkpoint").mkdir()
     (tmp_path / "state").rename(tmp_path / "moved")
     planted(tmp_path / "state", tmp_path / "precious")
     state.end(1, 0)
     assert (kept / "checkpoint").read_text() == "root's"
-    assert [path.name for path in (tmp_path / "moved").iterdir()] == ["round-0001.done"]
+    left = {path.name for path in (tmp_path / "moved").iterdir()}
+    assert left == {"round-0001.done", exclusive.NAME}
 
 
 def test_parts_are_removed_in_the_directory_that_was_looked_at(

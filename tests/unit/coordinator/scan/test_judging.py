@@ -30,7 +30,7 @@ NOTHING = Judgement(paced=False, late=False, input_waiting=False, input_held=Fal
 )
 def test_verdicts(seen: Seen, paced: Paced, ended: bool, wanted: set[str]) -> None:
     verdict = judge(seen, paced, rate=1000.0, seconds=0.5, ended=ended)
-    assert {name for name in Judgement.__slots__ if getattr(verdict, name)} == wanted
+    assert {name for name in Judgement.__struct_fields__ if getattr(verdict, name)} == wanted
 
 
 def test_without_a_rate_nothing_is_paced() -> None:
