@@ -85,7 +85,6 @@ class FlowEngine:
         """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until
         its ring has been looked at too."""
         self.window_held = False  # since it was last set to False, targets waited for answers to others
-        self.full = False  # the window had no room for what waits to be begun: that takes answers, or time
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
         self._arrivals = Arrivals(2 * TAKE)
@@ -303,11 +302,10 @@ class FlowEngine:
 
         Returns how many; SYNs after which nothing is due for a while are not counted.
         """
-        self._now, self.full = now, False
+        self._now = now
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
         ahead = room = self._room(now)
-        self.full = not room
         if self.sweeper is not None:
             ahead = max(room, self._window.room_for_live(self.table.fresh))
         self.window_held |= not room

@@ -60,7 +60,6 @@ _STRIDE = 5_000_000
 _STUCK = 2_000_000
 """ns until another try where results or targets wait for room. A judgement: 500 short turns a second at
 most."""
-_FULL = 10_000_000  # ns more, where the window has no room and no frame comes (benchmarks/README.md)
 # `python -m benchmarks.endtoend` shows what these bounds do at full speed.
 _MAX_OUTBOX = 1 << 23  # bytes of results that are not written yet, from which on no new target is taken
 _FULL_OUTBOX = 1 << 19  # the same where the oldest of them waits for longer than _LATE: a shard can change
@@ -203,9 +202,6 @@ class FlowWorker:
             if soon:
                 self._ordered = False
                 return not self._engine.waiting
-            if self._engine.full and held is None and not self._engine.outbox.pending:
-                self._poller.poll(_FULL / 1e6)
-                return False
             now = self._resting_until
         if held is not None:
             return False

@@ -334,12 +334,9 @@ def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch:
     engine.add(0, ring)
     engine.sweeper.put(messages.Stretch(1, 0, 1 << 15, 0, 0, np.empty(0, np.uint8)))
     assert engine.wants_targets
-    engine.begin(1000, 1000)
-    assert not engine.full
     while not engine.window_held:
         engine.begin(1000, 1000)
     assert engine.asking
-    assert engine.full
     engine.backlog.put(np.zeros(OPEN // 4, TARGET))
     engine.begin(1000, 1000)
     assert begun == [OPEN // 4]
