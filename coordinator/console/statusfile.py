@@ -1,4 +1,7 @@
-"""The file of --status-updates-file: a line each second, and whether it holds all of them."""
+"""The file of --status-updates-file: a line each second, and whether it holds all of them.
+
+Its columns are rows of `coordinator.monitor.figures`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Where other programs ask a running scan: `lzr ctl` and Prometheus."""
+"""Where other programs ask a running scan: `lzr ctl` and Prometheus.
+
+Which figures they get is decided in `coordinator.monitor.figures`.
+"""

@@ -8,6 +8,8 @@ never raises an exception in the scan.
     block 192.0.2.0/24 198.51.100.7 --by alice --reason ticket 42
     lease 60    lease 60 --from 86412.5
     pause    resume    drain    quit    status    status --json    help
+
+They are carried out by `coordinator.scan.loop` (`_obey`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The kernel's table of neighbours: the MAC of a next hop, asked for on the link where it is not known.
 
 The kernel asks (ARP, neighbour discovery). A stale entry is used, and verified meanwhile: the host that had
-the address may be gone.
+the address may be gone. What becomes of a gateway's new MAC is decided in `coordinator.network.gateways`.
 """
 
 from __future__ import annotations

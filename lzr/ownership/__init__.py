@@ -8,6 +8,7 @@ clock.
 * `collectors`: which of them writes, who sends to whom, and the fences around workers that died.
   ARCHITECTURE.md draws both tables.
 * `processes`: the processes there are, by name.
+* `ledger`: the inputs that have no fate yet; how a result comes to count exactly once is told there.
 """
 
 from lzr.ownership.machine import Machine

@@ -3,6 +3,13 @@
 A ticket is a row number of the ledger. It travels with the flow and comes back with the flow's last outcome,
 once that is written. Then the row is free again, so the ledger is as large as what is in flight. When a
 worker dies, the inputs of its shards are found here and tried again.
+
+That each input has exactly one result, whichever process dies, is kept in five places. A worker keeps what it
+has sent until it is known to be written, and sends it again to a collector's successor
+(`workers.flow.outbox`). That collector cuts the output back to what was acknowledged (`workers.collect.sink`)
+and drops batches that it has already (`workers.collect.collector._is_new`), and those of a dead worker once
+there is a fence (`lzr.ownership.collectors`): only then are the worker's inputs taken from here and tried
+again. What is written is settled by `coordinator.scan.accounts`, and the ledger refuses a second result.
 """
 
 from __future__ import annotations

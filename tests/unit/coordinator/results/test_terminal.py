@@ -6,7 +6,7 @@ import os
 import pty
 import tty
 
-from coordinator.results.relay import Relay, harmless
+from coordinator.results.terminal import Relay, harmless
 
 
 def test_only_a_terminal_is_replaced() -> None:
