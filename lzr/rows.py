@@ -62,7 +62,7 @@ class FirstStep(IntEnum):
     """What is done first with a target that the flow table is given (`columns.open_rows`)."""
 
     READY = 0  # its half-open connection is taken over: the probe is sent
-    CLOSED = 1  # the SYN-ACK announced no window: the flow ends
+    ZERO_WINDOW = 1  # the SYN-ACK announced no window: the flow ends
     OURS = 2  # the connection is ours to open: a SYN is sent
     DUPLICATE = 3  # there is no flow, as its 4-tuple is in flight already
 

@@ -213,7 +213,7 @@ class Snapshot(Figures):
     by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
     latest: tuple[Identified, ...] = ()  # newest first
     warnings: tuple[str, ...] = ()  # worst first
-    window_full: bool = False  # targets wait for the answers to others
+    outstanding_full: bool = False  # targets wait for the answers to others
     output_blocked: bool = False  # the reader of the results holds work back
     cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
     restarts: int = 0

@@ -172,14 +172,14 @@ def open_rows(
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
     """Make flows of TARGET rows in these slots and put them into the index.
 
-    Returns the FirstStep of each, (n,) uint8, and (READY, CLOSED, OURS, DUPLICATE, doubtful) counts. Where a
-    4-tuple is in the index already, its slot is left alone. wall: ns since the epoch.
+    Returns the FirstStep of each, (n,) uint8, and (READY, ZERO_WINDOW, OURS, DUPLICATE, doubtful) counts.
+    Where a 4-tuple is in the index already, its slot is left alone. wall: ns since the epoch.
     """
     steps = np.empty(len(targets), np.uint8)
     keys = flow_key(targets, secrets.index)
     ours = targets["syn"] == Opening.OURS
     steps[:] = np.where(
-        ours, FirstStep.OURS, np.where(targets["window"] == 0, FirstStep.CLOSED, FirstStep.READY)
+        ours, FirstStep.OURS, np.where(targets["window"] == 0, FirstStep.ZERO_WINDOW, FirstStep.READY)
     )
     added = index.insert(keys, slots)
     steps[~added] = FirstStep.DUPLICATE
@@ -196,9 +196,9 @@ def open_rows(
     flows["doubt"] = np.where(targets["syn"] == Opening.DOUBTFUL, Doubt.HALF_OPEN, Doubt.NONE)
     flows["generation"] = rows["generation"][slots]
     rows[slots[added]] = flows[added]
-    ready, closed, opened, refused = np.bincount(steps, minlength=len(FirstStep)).tolist()
+    ready, no_window, opened, refused = np.bincount(steps, minlength=len(FirstStep)).tolist()
     doubtful = np.count_nonzero((targets["syn"] == Opening.DOUBTFUL) & added)
-    return steps, (ready, closed, opened, refused, int(doubtful))
+    return steps, (ready, no_window, opened, refused, int(doubtful))
 
 
 def _native_send(

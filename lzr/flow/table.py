@@ -51,7 +51,7 @@ from lzr.targets.blocklist import Blocklist
 
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
-_READY, _CLOSED, _OURS, _DUPLICATE = (int(step) for step in FirstStep)
+_READY, _ZERO_WINDOW, _OURS, _DUPLICATE = (int(step) for step in FirstStep)
 _COUNT_PROBE = int(FlowAction.COUNT_PROBE)
 _MOST_SENT = 254  # packets that a flow has sent again, as a byte counts them: it is not asked once more
 
@@ -192,7 +192,7 @@ class FlowTable:
         self._now = now
         config, connections = self.config, self.connections
         slots = self.store.allocate(len(targets))
-        steps, (ready, closed, ours, duplicates, doubtful) = columns.open_rows(
+        steps, (ready, no_window, ours, duplicates, doubtful) = columns.open_rows(
             self.rows, self.index, targets, slots, config.secrets, wall
         )
         if duplicates:
@@ -208,8 +208,8 @@ class FlowTable:
             self.firewall_probes.note_answered(slots[steps != _DUPLICATE] if duplicates else slots, now)
         if ours:
             connections.send_syn(slots if ours == len(slots) else slots[steps == _OURS], now)
-        if closed:
-            connections.finish(slots[steps == _CLOSED], connections.zero_window_reason, now)
+        if no_window:
+            connections.finish(slots[steps == _ZERO_WINDOW], connections.zero_window_reason, now)
         if ready:
             begun = slots if ready == len(slots) else slots[steps == _READY]
             if len(begun := self._without_firewalls(begun, now)):

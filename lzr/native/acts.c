@@ -99,7 +99,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
         uint64_t key =
             lzr_key(t->peer_hi, t->peer_lo, t->own_hi, t->own_lo, t->peer_port, t->own_port, secrets->index);
         int ours = t->syn == OPENING_OURS;
-        enum first_step step = ours ? OURS : t->window == 0 ? CLOSED : READY;
+        enum first_step step = ours ? OURS : t->window == 0 ? STEP_ZERO_WINDOW : READY;
         if (!lzr_index_add(args[1], key, slots[i])) {
             steps[i] = DUPLICATE;
             found[DUPLICATE]++;
@@ -122,7 +122,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
         steps[i] = (uint8_t)step;
         found[step]++;
     }
-    result = Py_BuildValue("nnnnn", (Py_ssize_t)found[READY], (Py_ssize_t)found[CLOSED], (Py_ssize_t)found[OURS],
+    result = Py_BuildValue("nnnnn", (Py_ssize_t)found[READY], (Py_ssize_t)found[STEP_ZERO_WINDOW], (Py_ssize_t)found[OURS],
                            (Py_ssize_t)found[DUPLICATE], (Py_ssize_t)doubtful);
 end:
     lzr_release(&views);

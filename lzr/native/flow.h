@@ -12,6 +12,6 @@ enum reason {
 /* rows.Number: which sequence number a frame carries */
 enum number { FROM_UNA, FROM_ISN, FROM_NXT, FROM_ACK, FROM_CLOSE, NUMBERS_THERE_ARE };
 /* rows.FirstStep: what becomes of a target */
-enum first_step { READY, CLOSED, OURS, DUPLICATE, FIRST_STEPS };
+enum first_step { READY, STEP_ZERO_WINDOW, OURS, DUPLICATE, FIRST_STEPS };
 
 #endif

@@ -66,7 +66,7 @@ static const struct named NUMBERS[] = {
     {"Reason.SEND_REFUSED", BY_SEND_REFUSED},
     {"Reason.BLOCKED", BY_BLOCK}, {"Reason.SA_ONLY", BY_SYN_ACK},
     {"Number.UNA", FROM_UNA}, {"Number.ISN", FROM_ISN}, {"Number.NXT", FROM_NXT}, {"Number.ACK", FROM_ACK},
-    {"Number.CLOSE", FROM_CLOSE}, {"FirstStep.READY", READY}, {"FirstStep.CLOSED", CLOSED}, {"FirstStep.OURS", OURS},
+    {"Number.CLOSE", FROM_CLOSE}, {"FirstStep.READY", READY}, {"FirstStep.ZERO_WINDOW", STEP_ZERO_WINDOW}, {"FirstStep.OURS", OURS},
     {"FirstStep.DUPLICATE", DUPLICATE}, {NULL, 0},
 };
 

@@ -41,8 +41,8 @@ AGAIN = 0.75
 """Seconds: a host that answers later than this repeats its SYN-ACK (RFC 6298 §2.1), and the repeated one
 counts."""
 AGAIN_DROPPED = 2
-"""How often a stretch is assigned again because frames found no room. A judgement: the windows of the workers
-halve meanwhile, and on a machine that is always too slow a sweep has to end all the same."""
+"""How often a stretch is assigned again because frames found no room. A judgement: the workers' limits on
+outstanding flows halve meanwhile; a machine may always be too slow, and a sweep has to end all the same."""
 SETTLED = 1.0
 """Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent."""
 

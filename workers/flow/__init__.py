@@ -1,1 +1,1 @@
-"""A flow worker: rings, flow table, window, outbox."""
+"""A flow worker: rings, flow table, limit on outstanding flows, outbox."""

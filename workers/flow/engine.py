@@ -19,6 +19,7 @@ from lzr.targets.screen import overview
 from workers.flow.backlog import Backlog
 from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
+from workers.flow.outstanding import Outstanding, prompt
 from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
 from workers.flow.ring import Arrivals, Ring
@@ -26,7 +27,6 @@ from workers.flow.sendpaths import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit
 from workers.flow.unreachable import Unreachable
-from workers.flow.window import Window, prompt
 
 TAKE = 1024
 """Frames looked at together. `python -m benchmarks.stages`: 0.26 µs a flow in batches of 2,048, 1.1 in those
@@ -38,7 +38,7 @@ worker's rings hold, so that the answers to one batch always find room. 800,000 
 turns: a worker takes 1.46 to 1.52 s with 2,048, 1.56 to 1.77 s with 1,024."""
 LOOK = 4096
 """Pairs of a sweep that SYNs are sent to, slice by slice, before the rings are read again; how many may be
-unanswered is decided by the window. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
+unanswered is decided by `outstanding`. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
 pair with 2,048, 4.3 to 4.9 with 4,096: reading the rings costs what some hundred SYNs do."""
 AHEAD, _FEW = 24_000_000, 0.125
 """ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part; twice as
@@ -84,14 +84,14 @@ class FlowEngine:
         self.looked = 0
         """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until
         its ring has been looked at too."""
-        self.window_held = False  # since it was last set to False, targets waited for answers to others
+        self.at_limit = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
         self._arrivals = Arrivals(2 * TAKE)
         self._waiting_since = 0  # what is left in the rings came later (ns since the epoch); 0: nothing
         wait = config.retransmit_wait if config.retransmit_number else config.timeout
         self._wait = round(wait * 1e9)
-        self._window = Window(1, 1, self._wait)
+        self._outstanding = Outstanding(1, 1, self._wait)
         self._prompt: int | None = None  # ns within which nearly all hosts answer
         self._asks = 1 + config.haf  # connections that a target may need at once
         self._step = max(64, OPEN // self._asks)
@@ -106,7 +106,7 @@ class FlowEngine:
         """Take over one more shard with its ring; its flows are put in with `FlowTable.adopt`."""
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
-        self._window = Window(smallest, len(self.rings), self._wait)
+        self._outstanding = Outstanding(smallest, len(self.rings), self._wait)
         self._step = max(64, min(OPEN, smallest * len(self.rings) // 2) // self._asks)
         self.transmit.add(ring.out, self._now)
         self.looked = 0
@@ -248,7 +248,7 @@ class FlowEngine:
         if due is not None and due <= seen:
             before = self.table.silent
             self.table.expire(seen, self._step)
-            self._window.note_silent(self.table.silent - before, now)
+            self._outstanding.note_silent(self.table.silent - before, now)
             self.flush()
             due = self.table.next_due
         if due is not None and due <= now:
@@ -283,8 +283,8 @@ class FlowEngine:
         self.overflows.look(rings, taken)
         # A connection that we open ourselves is answered twice: SYN-ACK, data.
         self._prompt = prompt(self.table.ages)
-        self._window.note_prompt(self._prompt, 2 if self._opening else 1)
-        self._window.note_fill(max(taken.values(), default=0), now)
+        self._outstanding.note_prompt(self._prompt, 2 if self._opening else 1)
+        self._outstanding.note_fill(max(taken.values(), default=0), now)
         return sum(taken.values())
 
     def _see_to_refused(self, now: int) -> None:
@@ -307,8 +307,8 @@ class FlowEngine:
             return 0
         ahead = room = self._room(now)
         if self.sweeper is not None:
-            ahead = max(room, self._window.room_for_live(self.table.fresh))
-        self.window_held |= not room
+            ahead = max(room, self._outstanding.room_for_live(self.table.fresh))
+        self.at_limit |= not room
         if not ahead:
             return 0
         targets = self.backlog.take(min(self._step, ahead))
@@ -316,7 +316,7 @@ class FlowEngine:
         targets = self._permitted(targets)
         if len(targets):
             self._opening = overview(targets).ours > 0
-            self._window.note_begun(len(targets), now)
+            self._outstanding.note_begun(len(targets), now)
             self.table.open(targets, now, wall)
             self.flush()
         if self.sweeper is None:
@@ -330,14 +330,14 @@ class FlowEngine:
         return begun + (asked if self.waiting else 0)
 
     def _room(self, now: int) -> int:
-        """How many targets and pairs may be begun by the window."""
+        """How many targets and pairs may be begun: as many as the limit on outstanding flows leaves."""
         sweeper, fresh = self.sweeper, self.table.fresh
         if sweeper is None:
-            return self._window.room(fresh, now)
+            return self._outstanding.room(fresh, now)
         awaited = sweeper.awaited
         awaited.note_time(now, self._prompt)
         expected, settled = awaited.expected, awaited.settled
-        return self._window.room(fresh + expected, now, awaited.owed, live=fresh, settled=settled)
+        return self._outstanding.room(fresh + expected, now, awaited.owed, live=fresh, settled=settled)
 
     def _ask(self, room: int, now: int) -> int:
         """Send so many SYNs of a sweep, by any ring: whoever owns their shards receives the answers. Returns
@@ -354,7 +354,7 @@ class FlowEngine:
         syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)
         pairs = before - self._to_ask
         if len(syns):
-            self._window.note_begun(len(syns), now)
+            self._outstanding.note_begun(len(syns), now)
             until = self.sweeper.to_ask.next_due(now) or now + ahead
             first = due * len(syns) // pairs  # some pairs may have no SYN
             self.transmit.spread(syns, now, min(until - now, ahead), first=first)
@@ -367,8 +367,8 @@ class FlowEngine:
             return True
         crowded = self._others is not None and self._others.filling(self.rings)
         if crowded:
-            self.window_held = True
-            self._window.note_crowded(now)
+            self.at_limit = True
+            self._outstanding.note_crowded(now)
         return crowded
 
     def heard(self, *, last: bool = False) -> list[messages.SweepAnswers]:

@@ -360,7 +360,7 @@ class FlowWorker:
             busy_ns=self._busy,
             shards=len(rings),
             in_flight=table.in_flight,
-            held=engine.window_held,
+            held=engine.at_limit,
             cooling=cooling,
             cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
@@ -382,7 +382,7 @@ class FlowWorker:
             unheard=engine.overflows.unheard,
         )
         self._report(stats)
-        engine.window_held = False
+        engine.at_limit = False
 
 
 def _tell(lines: Iterator[str]) -> None:

@@ -288,14 +288,14 @@ def test_two_may_speak_for_one_place_and_last_words_count() -> None:
     assert meter.snapshot(9, Totals()).tx == 115 + 99
 
 
-def test_silence_a_slow_reader_and_the_window() -> None:
+def test_silence_a_slow_reader_and_full_workers() -> None:
     meter = Meter(started=0.0)
     meter.feed(1, flow(tx=99))
     assert not meter.snapshot(1, Totals()).gateway_silent
     meter.feed(2, flow(tx=100, held=True))
     snapshot = meter.snapshot(2, Totals())
     assert snapshot.gateway_silent
-    assert snapshot.window_full
+    assert snapshot.outstanding_full
     assert "nothing received, 100 packets sent" in snapshot.warnings[0]
     meter.feed(3, flow(tx=200, rx=1))
     assert not meter.snapshot(3, Totals()).gateway_silent

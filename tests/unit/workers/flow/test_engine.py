@@ -308,7 +308,7 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
     ring.filling, others.full = False, True
     engine.turn(2000, 2000)
     assert sent == []
-    assert engine.window_held
+    assert engine.at_limit
     others.full = False
     engine.turn(3000, 3000)
     assert sum(sent) == 5
@@ -334,7 +334,7 @@ def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch:
     engine.add(0, ring)
     engine.sweeper.put(messages.Stretch(1, 0, 1 << 15, 0, 0, np.empty(0, np.uint8)))
     assert engine.wants_targets
-    while not engine.window_held:
+    while not engine.at_limit:
         engine.begin(1000, 1000)
     assert engine.asking
     engine.backlog.put(np.zeros(OPEN // 4, TARGET))

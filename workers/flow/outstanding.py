@@ -1,19 +1,20 @@
-"""How many flows may wait for a first answer at once, so that the answers find room in the receive rings.
+"""The limit on outstanding flows: how many may wait for a first answer, so that their answers find room in
+the rings.
 
-This is a window like TCP's congestion window (RFC 5681): new flows are begun while fewer than that many
-answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as have
-been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and at
-most as many as were begun within the time in which nearly all hosts answer (`prompt`). The latter does not
+It is to flows what TCP's congestion window (RFC 5681) is to bytes: new ones are begun while fewer than that
+many answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as
+have been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and
+at most as many as were begun within the time in which nearly all hosts answer (`prompt`). The latter does not
 hold while no frame at all comes for so long: then whoever gives the answers, or the way to them, is held up,
 and the answers will come together.
 
-The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then
+The limit begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then
 it follows the most frames that one turn has taken from one ring:
 
-* half of the ring's frames or more: the window halves, but not below a quarter of one ring's frames;
+* half of the ring's frames or more: the limit halves, but not below a quarter of one ring's frames;
 * where a sweep waits for another worker whose rings are filling up, at most once in `_PATIENCE`: it halves,
   but not below what it began with;
-* where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all (once
+* where the limit has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all (once
   in `wait`, if hosts have answered soon before); grows by a quarter (at most by an eighth of all rings'
   frames) if less than an eighth of a ring was full; grows by an eighth of a ring, up to all rings' frames, if
   less than a quarter was.
@@ -26,7 +27,7 @@ Of the SYNs of a sweep more is known, since its pairs come in a pseudorandom ord
 answered, and so how many answers are missing (`owed`). Whoever gives them is held up, and they will come
 together. So they count, however long ago the SYNs were sent, and are never more than half of all frames.
 While many of them are missing and no frame comes, or many flows wait whose hosts have answered before, the
-window does not double. Before the share is known it grows only where no frame came, up to all rings' frames,
+limit does not double. Before the share is known it grows only where no frame came, up to all rings' frames,
 as silence may be what fills it. Of targets that have answered already as many may be begun as half of it
 holds, whatever else is awaited.
 """
@@ -39,8 +40,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PATIENCE = 100_000_000
-"""ns between two steps of growth. `python -m benchmarks.window`: a worker reaches 150,000 flows a second at
-once where hosts are 20 ms away, after 2.2 s at 200 ms and 5.2 s at 1,000 ms. With half as long it would be
+"""ns between two steps of growth. `python -m benchmarks.outstanding`: a worker reaches 150,000 flows a second
+at once where hosts are 20 ms away, after 2.2 s at 200 ms and 5.2 s at 1,000 ms. With half as long it would be
 0.3 and 1.0 s, and a worker that is held up would lose a tenth more frames; with four times as long it takes
 over 8 s. Over a veth pair there is no difference (`benchmarks.endtoend`)."""
 _SLICES = 16
@@ -61,8 +62,8 @@ _LEAST = 1 << 25
 late."""
 
 
-class Window:
-    """The size of the window, and how many of its places are free."""
+class Outstanding:
+    """The limit on outstanding flows, and how many places under it are free."""
 
     def __init__(self, frames: int, rings: int, wait: int) -> None:
         """frames: of the smallest receive ring. rings: how many there are.
@@ -72,7 +73,7 @@ class Window:
         self._frames = frames
         self._room = frames * rings
         self._least = frames // 4
-        self._size = self._room // 2
+        self._limit = self._room // 2
         self._wait = wait
         self._slice = max(1, wait // _SLICES)
         self._begun: deque[tuple[int, int]] = deque()
@@ -86,9 +87,9 @@ class Window:
         self._settled, self._many_owed = True, False  # see `room`
 
     @property
-    def size(self) -> int:
+    def limit(self) -> int:
         """How many flows may wait for a first answer."""
-        return self._size
+        return self._limit
 
     def room(self, fresh: int, now: int, owed: int = 0, *, live: int = 0, settled: bool = True) -> int:
         """How many flows may be begun now. fresh: flows that have sent a packet and had no answer yet.
@@ -103,8 +104,8 @@ class Window:
         if soon and now - self._heard_at < self._prompt < self._wait:
             soon = min(soon, self._begun_since(now - self._prompt))
         self._settled, self._many_owed = settled, settled and owed + live >= self._least
-        # What is missing comes together, so half of the frames have to hold it, however wide the window is.
-        room = min(self._size - max(soon, owed), self._room // 2 - owed) if owed else self._size - soon
+        # What is missing comes together, so half of the frames have to hold it, however high the limit is.
+        room = min(self._limit - max(soon, owed), self._room // 2 - owed) if owed else self._limit - soon
         if room <= 0:
             self._held = True
         return max(0, room)
@@ -115,7 +116,7 @@ class Window:
 
         live: such flows that have sent a packet and had no answer to it yet. To be called after `room`.
         """
-        return max(0, self._size // 2 - max(0, live - self._silent_total))
+        return max(0, self._limit // 2 - max(0, live - self._silent_total))
 
     def _begun_since(self, then: int) -> int:
         count = 0
@@ -154,10 +155,10 @@ class Window:
             self._silent.append((now, flows))
 
     def note_fill(self, frames: int, now: int) -> None:
-        """A turn of the worker took so many frames from its fullest ring: adapt the window."""
+        """A turn of the worker took so many frames from its fullest ring: adapt the limit."""
         # These shares are judgements. Half full is much: answers to flows begun before are still to come.
         if frames >= self._frames // 2:
-            self._size = max(self._least, self._size // 2)
+            self._limit = max(self._least, self._limit // 2)
             self._heard_at = now
             self._start_over(now)
             return
@@ -167,19 +168,19 @@ class Window:
         held_up = self._fullest == 0 and self._prompt < self._wait
         if self._held and now - self._grew >= (max(_PATIENCE, self._wait) if held_up else _PATIENCE):
             if not self._settled:  # silence may be what fills it, or answers that are late
-                self._size = max(self._size, self._room) if self._fullest == 0 else self._size
+                self._limit = max(self._limit, self._room) if self._fullest == 0 else self._limit
             elif self._fullest == 0:
-                self._size *= 1 if self._many_owed else 2  # else nobody there answers at all
+                self._limit *= 1 if self._many_owed else 2  # else nobody there answers at all
             elif self._fullest < self._frames // 8:
-                self._size += min(self._size // 4, self._room // 8)
-            elif self._fullest < self._frames // 4 and self._size < self._room:
-                self._size += self._frames // 8
+                self._limit += min(self._limit // 4, self._room // 8)
+            elif self._fullest < self._frames // 4 and self._limit < self._room:
+                self._limit += self._frames // 8
             self._start_over(now)
 
     def note_crowded(self, now: int) -> None:
-        """No SYNs of a sweep leave, since another worker's ring is filling up: adapt the window."""
+        """No SYNs of a sweep leave, since another worker's ring is filling up: adapt the limit."""
         if now - self._grew >= _PATIENCE:
-            self._size = min(self._size, max(self._room // 2, self._size // 2))
+            self._limit = min(self._limit, max(self._room // 2, self._limit // 2))
             self._start_over(now)
 
     def _start_over(self, now: int) -> None:

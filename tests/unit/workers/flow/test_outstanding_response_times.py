@@ -7,7 +7,7 @@ import pytest
 
 from lzr.flow.columns import note_ages
 from lzr.layout import AGES
-from workers.flow.window import prompt
+from workers.flow.outstanding import prompt
 
 MS = 1_000_000
 

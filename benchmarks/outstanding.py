@@ -1,11 +1,11 @@
-"""How fast a flow worker's window opens, and what the rings lose when it is held up: simulated, no packets.
+"""How fast the limit on outstanding flows grows, and what is lost when a worker is held up: simulated.
 
-    .venv/bin/python -m benchmarks.window [--rate 150000] [--seconds 8] [--growth 25 50 100 200 400]
+    .venv/bin/python -m benchmarks.outstanding [--rate 150000] [--seconds 8] [--growth 25 50 100 200 400]
 
 A worker that can begin RATE flows a second has four rings of 2,048 frames. Every host answers after the same
 round trip, so the answers come evenly. Shown for each round trip and each interval between two steps of
-growth (`_PATIENCE` in workers/flow/window.py): when the full rate was reached, the mean rate over all the
-time, and the frames that the rings lost where the worker has no processor for 100 ms of each second.
+growth (`_PATIENCE` in workers/flow/outstanding.py): when the full rate was reached, the mean rate over all
+the time, and the frames that the rings lost where the worker has no processor for 100 ms of each second.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from typing import NamedTuple
 
-from workers.flow import window
+from workers.flow import outstanding
 
 _MS = 1_000_000
 _FRAMES, _RINGS = 2048, 4
@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 def simulate(rate: int, round_trip: int, seconds: int, *, stall: int = 0) -> Found:
     """round_trip, stall: ms; stall: without a turn at the beginning of each second."""
-    made = window.Window(_FRAMES, _RINGS, _TIMEOUT)
+    made = outstanding.Outstanding(_FRAMES, _RINGS, _TIMEOUT)
     step = rate // 1000
     air: deque[tuple[int, int]] = deque()
     ring = fresh = lost = 0
@@ -63,7 +63,7 @@ def simulate(rate: int, round_trip: int, seconds: int, *, stall: int = 0) -> Fou
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="window", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="outstanding", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rate", type=int, default=150_000)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--growth", type=int, nargs="*", default=[25, 50, 100, 200, 400], help="ms")
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'round trip':>10} {'growth':>7} {'full rate after':>16} {'mean':>9} {'lost when held up':>18}")
     for round_trip in ROUND_TRIPS:
         for growth in options.growth:
-            window._PATIENCE = growth * _MS
+            outstanding._PATIENCE = growth * _MS
             even = simulate(options.rate, round_trip, options.seconds)
             held = simulate(options.rate, round_trip, options.seconds, stall=_STALL)
             when = f"{even.reached / 1000:.1f} s" if even.reached is not None else "not in time"
