@@ -27,18 +27,18 @@ from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.launch import Launched
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import RunDir
-from lzr.ipc import credentials, limits, messages, packing
+from lzr.ipc import credentials, messages, packing
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import CollectorOutput, Event, Job, Setup, Spawn, pack
-from lzr.ipc.schema import Buffer, Message, SchemaError
+from lzr.ipc.schema import FEED_MARK, MOST_OCTETS, Buffer, Message, SchemaError
 from lzr.safetext import plain
 
 _MAX_EVENT = 1 << 16  # bytes of an Event
 _DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel takes 253 (SCM_MAX_FD, unix(7))
 _REMEMBERED = 64  # children that have ended, whose last reports are still believed
 _MOST = 1 << 23
-"""Bytes that a report may have; one with the flows of a shard may have `limits.MOST_OCTETS` more."""
+"""Bytes that a report may have; one with the flows of a shard may have `MOST_OCTETS` more."""
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK = int(zmq.NOBLOCK)
 _EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
@@ -177,7 +177,7 @@ class Pool:
         of flow workers that have died.
         """
         orders = self._socket(zmq.PUSH, 0)
-        feed = self._socket(zmq.PUSH, limits.FEED_MARK) if role == "flow" else None
+        feed = self._socket(zmq.PUSH, FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         for kind, sock in (("orders", orders), ("feed", feed)):
             if sock is not None:  # it listens now, and lets nobody in before we know who it is for
@@ -263,7 +263,7 @@ class Pool:
 
     def _most(self, pid: int) -> int:
         child = self._of_pid(pid)
-        return _MOST + limits.MOST_OCTETS if child is not None and child.releasing else _MOST
+        return _MOST + MOST_OCTETS if child is not None and child.releasing else _MOST
 
     def _of_pid(self, pid: int) -> Child | None:
         return next((child for child in self.children.values() if pid and child.pid == pid), None)
@@ -329,7 +329,7 @@ class Pool:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
         sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
         sock.setsockopt(zmq.LINGER, 0)
-        sock.setsockopt(zmq.MAXMSGSIZE, limits.MOST_OCTETS)
+        sock.setsockopt(zmq.MAXMSGSIZE, MOST_OCTETS)
         return sock
 
 

@@ -17,8 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from lzr.ipc.limits import MOST_PARTS
-from lzr.ipc.schema import SchemaError
+from lzr.ipc.schema import MOST_PARTS, SchemaError
 
 _CHUNK = 1 << 18
 """Bytes read of one connection before the next has its turn. A judgement: as many as a pipe or a Unix socket

@@ -15,9 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.ipc.limits import MOST_PARTS
 from lzr.ipc.messages import KINDS
-from lzr.ipc.schema import Buffer, Message, SchemaError
+from lzr.ipc.schema import MOST_PARTS, Buffer, Message, SchemaError
 
 VERSION = 4
 """Version of the messages; it grows when a field changes."""

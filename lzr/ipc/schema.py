@@ -1,4 +1,4 @@
-"""What every message has: columns of rows beside a header, and fields of which each type has a range."""
+"""What every message has: columns of rows beside a header, fields with ranges, bounds on its size."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ Rows = Any
 
 SMALL, LARGE = 1 << 16, 1 << 22
 """Most bytes of a message's header: for most kinds, and for those that report thousands of results."""
+FEED_MARK = 4
+"""ZeroMQ's high-water mark of a flow worker's feed, at either end, in messages of up to 2,048 targets: so
+many messages wait for a worker besides the one it is working on."""
+MOST_PARTS = 40
+"""Parts of a message: a collector sends a line blob for each output, and a few columns."""
+MOST_OCTETS = 1 << 27
+"""Bytes of one part: a million flows have 104 MB. ZeroMQ closes the connection of who sends more."""
+BATCH_OCTETS, BATCH_ROWS = 1 << 22, 1 << 15
+"""Bytes of hosts' data, and number of results, in one message; what belongs to one target is not split. In a
+record a byte may take six characters, once for each output, and MOST_OCTETS bounds all of them together."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Word64 = Annotated[int, Meta(ge=0)]

@@ -6,12 +6,12 @@ refused, and it cannot make a collector hold more than a few of its messages.
 
 from __future__ import annotations
 
-from lzr.ipc import limits, messages
+from lzr.ipc import messages
 from lzr.ipc.counts import Names
-from lzr.ipc.schema import SchemaError
+from lzr.ipc.schema import BATCH_OCTETS, BATCH_ROWS, SchemaError
 from lzr.options.table import Options
 
-_ROWS = 2 * limits.BATCH_ROWS
+_ROWS = 2 * BATCH_ROWS
 
 
 class Bounds:
@@ -21,7 +21,7 @@ class Bounds:
         self._handshakes = len(options.handshakes)
         self._outputs = outputs
         self._most_data = options.max_size << 10
-        self._most_octets = limits.BATCH_OCTETS + self._handshakes * self._most_data
+        self._most_octets = BATCH_OCTETS + self._handshakes * self._most_data
         self._names = Names(options.handshakes)
 
     def check(self, message: messages.Outcomes | messages.Lines) -> None:

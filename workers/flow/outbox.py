@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.ipc import limits, messages, packing
-from lzr.ipc.schema import Buffer
+from lzr.ipc import messages, packing
+from lzr.ipc.schema import BATCH_OCTETS, BATCH_ROWS, Buffer
 
 
 class Outbox:
@@ -44,7 +44,7 @@ class Outbox:
 
         now: monotonic ns.
         """
-        if len(payloads) <= limits.BATCH_OCTETS and len(rows) <= limits.BATCH_ROWS:
+        if len(payloads) <= BATCH_OCTETS and len(rows) <= BATCH_ROWS:
             self._put(rows, payloads, now)
             return
         view = memoryview(payloads)
@@ -86,7 +86,7 @@ class Outbox:
 
 
 def pieces(
-    rows: NDArray[Any], most: int = limits.BATCH_OCTETS, most_rows: int = limits.BATCH_ROWS
+    rows: NDArray[Any], most: int = BATCH_OCTETS, most_rows: int = BATCH_ROWS
 ) -> Iterator[tuple[int, int, int, int]]:
     """Bounds that cut OUTCOME rows and their payloads into pieces with at most so many bytes and rows.
 

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
-from lzr.ipc import limits, messages, packing
+from lzr.ipc import messages, packing
 from lzr.ipc.credentials import Sender
 from lzr.ipc.job import Job, Spawn
-from lzr.ipc.schema import Message
+from lzr.ipc.schema import FEED_MARK, Message
 from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, LinkHeader
@@ -97,7 +97,7 @@ class FlowWorker:
         others = OtherRings(sockets[: job.shards], positions, job.frames)
         self._engine = FlowEngine(outbox, table, builder, budget, routed, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=limits.FEED_MARK)
+        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
         self._orders = channels.pull(
             self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK

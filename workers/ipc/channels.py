@@ -13,10 +13,10 @@ from typing import Any
 
 import zmq
 
-from lzr.ipc import limits, packing
+from lzr.ipc import packing
 from lzr.ipc.inbox import Inbox
 from lzr.ipc.packing import Received
-from lzr.ipc.schema import Buffer, Message
+from lzr.ipc.schema import MOST_OCTETS, Buffer, Message
 
 RESULT_MARK = 64
 """High-water mark of the results to a collector, in messages. A judgement: what finds no room waits in the
@@ -53,7 +53,7 @@ def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[b
 
 def _open(sock: Any, endpoint: str, which: int, mark: int) -> zmq.Socket[bytes]:
     sock.setsockopt(which, mark)
-    sock.setsockopt(zmq.MAXMSGSIZE, limits.MOST_OCTETS)
+    sock.setsockopt(zmq.MAXMSGSIZE, MOST_OCTETS)
     sock.setsockopt(zmq.LINGER, 0)
     sock.connect(endpoint)
     found: zmq.Socket[bytes] = sock
@@ -81,7 +81,7 @@ def inbox(listener: int) -> Inbox:
         _set_non_blocking(sock.fileno())
         return sock, pid
 
-    return Inbox(door, epoll, accept, lambda _: limits.MOST_OCTETS, _CONNECTIONS)
+    return Inbox(door, epoll, accept, lambda _: MOST_OCTETS, _CONNECTIONS)
 
 
 def _set_non_blocking(descriptor: int) -> None:

@@ -16,7 +16,7 @@ import zmq
 
 from coordinator.processes.inbox import ReportInbox
 from lzr.ipc.inbox import InvalidMessage
-from lzr.ipc.limits import MOST_PARTS
+from lzr.ipc.schema import MOST_PARTS
 from tests.unit.lzr.ipc.test_inbox_zmtp import BEGUN, frame
 
 pytestmark = pytest.mark.attack

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.ipc.inbox import ZmtpDecoder
-from lzr.ipc.limits import MOST_PARTS
-from lzr.ipc.schema import SchemaError
+from lzr.ipc.schema import MOST_PARTS, SchemaError
 
 MOST = 1 << 16
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)

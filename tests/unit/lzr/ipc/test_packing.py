@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.ipc import messages
-from lzr.ipc.limits import MOST_PARTS
 from lzr.ipc.messages import KINDS
 from lzr.ipc.packing import VERSION, pack, unpack
-from lzr.ipc.schema import Message, SchemaError
+from lzr.ipc.schema import MOST_PARTS, Message, SchemaError
 from lzr.rows import TARGET
 from tests.effort import examples
 from tests.messagesamples import SAMPLES, header_of, mutated, same

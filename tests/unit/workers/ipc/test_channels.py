@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import zmq
 
-from lzr.ipc import limits, messages, packing
+from lzr.ipc import messages, packing
 from lzr.ipc.inbox import Inbox, InvalidMessage
-from lzr.ipc.schema import SchemaError
+from lzr.ipc.schema import FEED_MARK, MOST_OCTETS, SchemaError
 from lzr.rows import TARGET
 from tests.unit.lzr.ipc.test_inbox_zmtp import BEGUN, frame
 from workers.ipc import channels
@@ -62,7 +62,7 @@ def test_a_message_without_end_costs_its_connection_and_nobody_else_is_held_up(
                 sent += attacker.send(part)
             with contextlib.suppress(BlockingIOError):
                 told = awaited(inbox, lambda _: True)
-            assert sent < 2 * limits.MOST_OCTETS
+            assert sent < 2 * MOST_OCTETS
         assert isinstance(told, InvalidMessage)
         assert told.pid == os.getpid()
     honest.send_multipart([b"a", b"result"])
@@ -95,7 +95,7 @@ def test_what_is_likely_to_be_there_is_received_or_nothing_is(
     context: zmq.Context[Any] = zmq.Context()
     sender = context.socket(zmq.PUSH)
     sender.bind(endpoint)
-    feed = channels.pull(context, endpoint, mark=limits.FEED_MARK)
+    feed = channels.pull(context, endpoint, mark=FEED_MARK)
     assert channels.try_receive(feed, messages.FEED, likely=True) is None
     packing.send(sender, packing.pack(messages.Targets(np.zeros(3, TARGET))))
     assert feed.poll(20_000)
