@@ -59,7 +59,7 @@ class Opening:
 
 
 class FirstStep(IntEnum):
-    """What is done first with a target that the flow table is given (`columns.open_rows`)."""
+    """What is done first with a target that the flow table is given (`tcp.open_rows`)."""
 
     READY = 0  # its half-open connection is taken over: the probe is sent
     ZERO_WINDOW = 1  # the SYN-ACK announced no window: the flow ends

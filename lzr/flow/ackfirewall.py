@@ -18,10 +18,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
-from lzr.flow.columns import Rows, Slots
+from lzr.flow import tcp
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
+from lzr.flow.tcp import Rows, Slots
 from lzr.flow.timers import TIMEOUT, Timers
 from lzr.rows import ASKED, FlowState, distinct, pick, put
 from lzr.siphash import siphash
@@ -228,7 +228,7 @@ class FirewallProbes:
         chosen = store.choose_ports(
             probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT
         )
-        isn = columns.isn(probes, probes["key"], 2, config.secrets)
+        isn = tcp.isn(probes, probes["key"], 2, config.secrets)
         probes["una"] = isn + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = store.rows["generation"][slots]

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
+from lzr.flow import tcp
 from lzr.flow.ackfirewall import FirewallProbes
-from lzr.flow.columns import Rows, Slots
 from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
+from lzr.flow.tcp import Rows, Slots
 from lzr.flow.timers import DELAY, RETRANSMIT, TIMEOUT, Timers
 from lzr.rows import ACK, PSH, Doubt, FlowState, Number, Reason, among, pick
 
@@ -46,11 +46,11 @@ class Connections:
 
     def count_fresh(self) -> None:
         """Count `fresh` anew, after flows have been moved in or out with their shard."""
-        self.fresh = columns.count_fresh(self._store.rows)
+        self.fresh = tcp.count_fresh(self._store.rows)
 
     def forget_fresh(self, slots: Slots) -> None:
         """Take these flows out of the count of `fresh`."""
-        self.fresh -= columns.count_fresh(pick(self._store.rows, slots))
+        self.fresh -= tcp.count_fresh(pick(self._store.rows, slots))
 
     def send_syn(self, slots: Slots, now: int) -> None:
         """Open connections of our own."""
@@ -284,7 +284,7 @@ class Connections:
             rows[name][slots] = flows[name]
         for name in ("counter", "answers"):
             rows[name][slots] = 0
-        isn = columns.isn(flows, number, _ISN, self._config.secrets)
+        isn = tcp.isn(flows, number, _ISN, self._config.secrets)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
         return slots

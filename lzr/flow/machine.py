@@ -1,14 +1,15 @@
-"""The state machine of one flow, as a table you can draw, and which trigger a segment raises.
+"""The state machine of one flow: which trigger a segment raises, and which action follows, as a table.
 
 ``TRANSITIONS[state, trigger]`` is the action to run. States are where a flow is, triggers are what can happen
 to it (a valid segment, or a timer that came due), actions are what the flow table then does; an action alone
-decides the next state. The same array is the hot path (one fancy index per batch), the picture in
-ARCHITECTURE.md and the oracle of the tests.
+decides the next state. What an action does is in `connections` and `replies`. The same array is the hot path
+(one fancy index per batch), the picture in ARCHITECTURE.md and the oracle of the tests.
 
 A trigger is only raised by a segment whose numbers are right: its acknowledgement within what we sent, its
 sequence number the next we await or, for `ACK` and `EARLY_DATA`, beyond it within the window (RFC 9293
 §3.10.7.4; for RST, RFC 5961 §3.2). Everything else is `NOTHING` and is counted, never acted on. Sequence
-numbers are checked in `read_triggers` and nowhere else.
+numbers are checked in `read_triggers`, in its twin in C (`read_trigger` of lzr/native/steps.c), and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
 
 def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
     """(n,) uint8 of Expected: what each flow was waiting for when it ended; NOTHING where the peer
-    ended it.
+    ended it. Its twin in C is in lzr/native/acts.c.
     """
     if reason in (Reason.ZERO_WINDOW, Reason.RST, Reason.FIN, Reason.SA_ONLY):
         return np.zeros(len(flows), np.uint8)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
-from lzr.flow.columns import Rows, Slots
+from lzr.flow import tcp
 from lzr.flow.store import FlowStore
+from lzr.flow.tcp import Rows, Slots
 from lzr.flow.timers import Timers, Wait
 from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, join
 
@@ -55,9 +55,7 @@ class Output:
 
     def send(self, slots: Slots, number: Number, flags: int) -> None:
         """Send a frame without payload for each flow."""
-        self._bursts.append(
-            columns.send(self._store.rows, slots, number, flags, self._store.config.secrets)[0]
-        )
+        self._bursts.append(tcp.send(self._store.rows, slots, number, flags, self._store.config.secrets)[0])
 
     def send_syn(self, slots: Slots) -> None:
         """Send a SYN for each flow, with its ISN."""
@@ -65,7 +63,7 @@ class Output:
 
     def send_close(self, slots: Slots, reason: int) -> None:
         """Send RSTs for flows that have a connection. reason: the Reason why they end."""
-        frames = columns.close(self._store.rows, slots, reason, self._store.config.secrets)
+        frames = tcp.close(self._store.rows, slots, reason, self._store.config.secrets)
         if len(frames):
             self._bursts.append(frames)
 
@@ -80,7 +78,7 @@ class Output:
         for handshake, group in groups:
             probe = config.probes[handshake]
             carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
-            frames, generations = columns.send(
+            frames, generations = tcp.send(
                 rows, group, Number.UNA, flag, config.secrets, carried, probe, arm=wait is not None
             )
             self._bursts.append(frames)
@@ -113,9 +111,7 @@ class Output:
         bool, True where more had come than is kept; None where nothing was cut.
         """
         store = self._store
-        frames, outcomes = columns.finish(
-            store.rows, store.index, slots, reason, lengths, store.config.secrets
-        )
+        frames, outcomes = tcp.finish(store.rows, store.index, slots, reason, lengths, store.config.secrets)
         if len(frames):
             self._bursts.append(frames)
         if cut is not None:
@@ -136,7 +132,7 @@ class Output:
         """Make outcomes that leave together with the last one of their input. final: (n,) bool, which are the
         last.
         """
-        outcomes = columns.outcome_rows(self._store.rows, slots, reason, lengths, final)
+        outcomes = tcp.outcome_rows(self._store.rows, slots, reason, lengths, final)
         if cut is not None:
             outcomes["cut"] = cut
         self.held_bytes += len(payloads)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
-from lzr.flow.columns import Rows, Slots
+from lzr.flow import tcp
 from lzr.flow.connections import Connections
 from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
+from lzr.flow.tcp import Rows, Slots
 from lzr.flow.timers import SETTLE, Timers
 from lzr.protocols import _firstreply
 from lzr.rows import ACK, FIN, FlowState, Number, Reason
@@ -44,7 +44,7 @@ class Replies:
 
     def take_data(self, slots: Slots, segments: Rows, buffer: memoryview, now: int) -> None:
         """Take segments that are the next in order."""
-        start, length, done = columns.take_data(
+        start, length, done = tcp.take_data(
             self._store.rows, slots, segments, buffer, _firstreply.ENOUGH, _firstreply.LINE
         )
         if self._reassembly:
@@ -64,7 +64,7 @@ class Replies:
         cut = None
         if int(length.max()) > most:
             cut, length = length > most, np.minimum(length, np.uint32(most))
-        self._connections.finish(slots, Reason.DATA, now, length, columns.gather(buffer, start, length), cut)
+        self._connections.finish(slots, Reason.DATA, now, length, tcp.gather(buffer, start, length), cut)
 
     def _take_part(
         self, slots: Slots, start: Rows, end: Rows, fin: Mask, buffer: memoryview, now: int

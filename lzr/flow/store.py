@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
-from lzr.flow.columns import Rows, Slots
+from lzr.flow import tcp
 from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex, make_index
+from lzr.flow.tcp import Rows, Slots
 from lzr.packet.sharding import flow_key, shard_of
 from lzr.rows import FLOW, NO_PROBE, FlowState, pick
 from lzr.siphash import siphash
@@ -74,11 +74,11 @@ class FlowStore:
     def release(self, slots: Slots) -> None:
         """End these flows: remove them from the index; their rows are free from the end of the call."""
         self.index.remove(self.rows["key"][slots])
-        columns.bump(self.rows, slots, FlowState.FREE)
+        tcp.bump(self.rows, slots, FlowState.FREE)
         self.note_released(slots)
 
     def note_released(self, slots: Slots) -> None:
-        """Count flows as released whose row and index entry `columns.finish` has freed already."""
+        """Count flows as released whose row and index entry `tcp.finish` has freed already."""
         self.in_flight -= len(slots)
         self._released.append(slots)
 
@@ -86,7 +86,7 @@ class FlowStore:
         """Free rows that are not in the index and hold no flow in flight: a duplicate, a probe, a flow that
         has moved.
         """
-        columns.bump(self.rows, slots, FlowState.FREE)
+        tcp.bump(self.rows, slots, FlowState.FREE)
         self._released.append(slots)
 
     def end_of_call(self) -> None:

@@ -31,9 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns, handover
+from lzr.flow import handover, tcp
 from lzr.flow.ackfirewall import FirewallProbes
-from lzr.flow.columns import Rows, Slots
 from lzr.flow.config import FlowConfig
 from lzr.flow.connections import Connections
 from lzr.flow.handover import ShardFlows
@@ -43,6 +42,7 @@ from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.replies import Replies
 from lzr.flow.store import FlowStore
+from lzr.flow.tcp import Rows, Slots
 from lzr.flow.timers import RETRANSMIT, Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
@@ -79,7 +79,7 @@ class FlowTable:
         self.silent = 0
         """Fresh flows that have been waited for in vain, since the start."""
         self.ages = np.zeros(AGES, np.int64)
-        """Of first answers, see `columns.note_ages`."""
+        """Of first answers, see `tcp.note_ages`."""
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self.hear: Callable[[Rows], int] | None = None
         """Takes segments of no flow, in a sweep; how many of them it knows what to do with."""
@@ -192,7 +192,7 @@ class FlowTable:
         self._now = now
         config, connections = self.config, self.connections
         slots = self.store.allocate(len(targets))
-        steps, (ready, no_window, ours, duplicates, doubtful) = columns.open_rows(
+        steps, (ready, no_window, ours, duplicates, doubtful) = tcp.open_rows(
             self.rows, self.index, targets, slots, config.secrets, wall
         )
         if duplicates:
@@ -243,9 +243,7 @@ class FlowTable:
             segments, keys, slots = pick(segments, known), keys[known], slots[known]
         todo = np.arange(len(slots), dtype=np.int32)
         while len(todo):
-            live, actions, todo, ignored, fresh = columns.step(
-                self.rows, segments, keys, slots, todo, self.ages
-            )
+            live, actions, todo, ignored, fresh = tcp.step(self.rows, segments, keys, slots, todo, self.ages)
             self.ignored["out_of_turn"] += ignored
             self.connections.fresh -= fresh
             if len(live):
@@ -265,7 +263,7 @@ class FlowTable:
             due = queue.pop(now, most)
             if due is None:
                 continue
-            slots, actions, silent = columns.due(self.rows, *due, wait.trigger)
+            slots, actions, silent = tcp.due(self.rows, *due, wait.trigger)
             if len(slots):
                 self.connections.fresh -= silent
                 self.silent += silent

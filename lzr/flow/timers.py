@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
+from lzr.flow import tcp
 from lzr.flow.config import RTO, RTO_UNMEASURED
 from lzr.flow.store import FlowStore
 from lzr.rows import FlowState, FlowTrigger, pick
@@ -124,7 +124,7 @@ class Timers:
 
     def arm(self, wait: Wait, slots: Slots, now: int) -> None:
         """Let these flows wait for `wait`, and for nothing else."""
-        self.push(wait, slots, columns.bump(self._store.rows, slots), now)
+        self.push(wait, slots, tcp.bump(self._store.rows, slots), now)
 
     def push(self, wait: Wait, slots: Slots, generations: Generations, now: int) -> None:
         """`arm` for flows whose generations have been bumped already."""

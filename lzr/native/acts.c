@@ -1,4 +1,4 @@
-/* What a flow does, for many at once: open, send, take data, finish. The rest of lzr/flow/columns.py.
+/* What a flow does, for many at once: open, send, take data, finish. The rest of lzr/flow/tcp.py.
  *
  * One function is one whole act, so that a flow is touched once and a small batch costs little: where there is
  * little to do, what a call costs is the code and the memory it has to fetch first.

@@ -1,4 +1,4 @@
-/* The hashes of lzr/packet/sharding.py, lzr/siphash.py, the ISN of lzr/flow/columns.py, and what every kernel needs of its arguments. */
+/* The hashes of lzr/packet/sharding.py, lzr/siphash.py, the ISN of lzr/flow/tcp.py, and what every kernel needs of its arguments. */
 #include "native.h"
 
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count)
@@ -170,7 +170,7 @@ uint32_t lzr_cookie(const uint64_t *address, uint16_t peer_port, uint16_t own_po
     return mix(lzr_hash(address, peer_port, own_port, (uint32_t)key), (uint32_t)(key >> 32)) >> (32 - COOKIE_BITS);
 }
 
-/* columns.isn */
+/* tcp.isn */
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  const struct secrets *secrets)
 {

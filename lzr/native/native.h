@@ -135,7 +135,7 @@ int lzr_check(int condition, const char *text);
 int lzr_as_many(int condition);
 int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows);
 
-/* hash.c: lzr/packet/sharding.py, and columns.isn */
+/* hash.c: lzr/packet/sharding.py, and tcp.isn */
 uint64_t lzr_mix64(uint64_t x);
 uint64_t lzr_siphash(const uint64_t key[2], uint64_t first, uint64_t second);
 PyObject *lzr_siphashes(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -1,4 +1,4 @@
-/* What segments and timers mean to many flows at once: of lzr/flow/columns.py `step`, `due`, `bump` and `gather`.
+/* What segments and timers mean to many flows at once: of lzr/flow/tcp.py `step`, `due`, `bump` and `gather`.
  *
  * The state machine itself is machine.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.
@@ -97,7 +97,7 @@ static int is_fresh(const struct flow *flow)
     return flow->counter == 0 && (flow->state == DATA_SENT || flow->state == SYN_SENT);
 }
 
-/* columns.note_ages for one answer */
+/* tcp.note_ages for one answer */
 static void note_age(int64_t *ages, uint64_t sent, uint64_t came)
 {
     uint64_t age = came > sent ? came - sent : 0;

@@ -192,7 +192,7 @@ def prompt(ages: NDArray[np.int64]) -> int | None:
     response times, rounded up to a power of two, so it is one to two times the true one. None while there
     were too few answers.
 
-    ages: (AGES,) int64, `ages[k]` the number of answers that took 2^(k-1) to 2^k ns (`columns.note_ages`);
+    ages: (AGES,) int64, `ages[k]` the number of answers that took 2^(k-1) to 2^k ns (`tcp.note_ages`);
     halved in place when there are many, so that old answers are forgotten.
     """
     so_far = ages.cumsum()

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow import columns
+from lzr.flow import tcp
 from lzr.kernels import NATIVE, in_c
 from lzr.layout import (
     FRAME_SIZE,
@@ -92,7 +92,7 @@ class Arrivals:
         segments, faults = parse(ring, offsets, captured, ts, checked)
         self.faults += faults
         lengths = segments["data_len"].copy()
-        joined = columns.gather(ring, segments["data_at"].copy(), lengths)
+        joined = tcp.gather(ring, segments["data_at"].copy(), lengths)
         self._payloads[self._used : self._used + len(joined)] = np.frombuffer(joined, np.uint8)
         segments["data_at"] = self._used + np.cumsum(lengths) - lengths
         self._used += len(joined)

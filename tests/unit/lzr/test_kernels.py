@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lzr.flow import columns as flowrows
+from lzr.flow import tcp
 from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex, NativeIndex, make_index
 from lzr.flow.table import FlowTable
@@ -304,7 +304,7 @@ def test_a_round(seed: int, count: int) -> None:
         ages = np.zeros(AGES, np.int64)
         todo = np.arange(count, dtype=np.int32)
         while len(todo):
-            live, actions, todo, *counts = flowrows.step(table, found, keys, slots, todo, ages)
+            live, actions, todo, *counts = tcp.step(table, found, keys, slots, todo, ages)
             made.append((live.tolist(), actions.tolist(), counts, ages.tolist()))
             assert ages.sum() == sum(each[2][1] for each in made)
         return table, made
@@ -327,14 +327,14 @@ def test_rows(seed: int, count: int) -> None:
         FlowTrigger.SETTLED,
         FlowTrigger.DELAY_OVER,
     ):
-        native, python = both(lambda trigger=trigger: flowrows.due(rows, slots, generations, trigger))  # type: ignore[misc]
+        native, python = both(lambda trigger=trigger: tcp.due(rows, slots, generations, trigger))  # type: ignore[misc]
         assert np.array_equal(native[0], python[0])
         assert np.array_equal(native[1], python[1])
         assert native[2] == python[2]
     lengths = draw.integers(0, 2**32, count).astype(np.uint32)
     final = draw.random(count) < 0.5
     for reason in range(len(Reason.NAMES)):
-        outcomes = both(lambda r=reason: flowrows.outcome_rows(rows, slots, r, lengths, final))  # type: ignore[misc]
+        outcomes = both(lambda r=reason: tcp.outcome_rows(rows, slots, r, lengths, final))  # type: ignore[misc]
         assert np.array_equal(*outcomes)
 
 
@@ -369,7 +369,7 @@ def test_acts(seed: int, count: int) -> None:
 
     def opened(table: Rows, index: FlowIndex) -> Any:
         with in_python() if type(index) is FlowIndex else nullcontext():
-            kinds, counts = flowrows.open_rows(table, index, targets, new, Secrets.derive(seed), 9)
+            kinds, counts = tcp.open_rows(table, index, targets, new, Secrets.derive(seed), 9)
         return kinds.tolist(), counts
 
     alike(opened, room, keys)
@@ -378,9 +378,7 @@ def test_acts(seed: int, count: int) -> None:
 
             def ended(table: Rows, index: FlowIndex, reason: int = reason, payload: Any = payload) -> Any:
                 with in_python() if type(index) is FlowIndex else nullcontext():
-                    frames, outcomes = flowrows.finish(
-                        table, index, slots, reason, payload, Secrets.derive(seed)
-                    )
+                    frames, outcomes = tcp.finish(table, index, slots, reason, payload, Secrets.derive(seed))
                 return frames.tobytes(), outcomes.tobytes()
 
             alike(ended, rows, rows["key"])
@@ -403,7 +401,7 @@ def test_sent_and_taken(seed: int, count: int) -> None:
 
                 def sent(number: Number = number, template: Any = template, arm: bool = arm) -> Any:
                     table, probe = rows.copy(), 1 if template else NO_PROBE
-                    frames, generations = flowrows.send(
+                    frames, generations = tcp.send(
                         table, slots, number, ACK, Secrets.derive(seed), probe, template, arm=arm
                     )
                     return (
@@ -414,7 +412,7 @@ def test_sent_and_taken(seed: int, count: int) -> None:
 
                 assert len(set(map(repr, both(sent)))) == 1
     for reason in range(len(Reason.NAMES)):
-        closed = both(lambda r=reason: flowrows.close(rows.copy(), slots, r, Secrets.derive(seed)).tobytes())  # type: ignore[misc]
+        closed = both(lambda r=reason: tcp.close(rows.copy(), slots, r, Secrets.derive(seed)).tobytes())  # type: ignore[misc]
         assert len(set(closed)) == 1
     met, first = np.unique(met, return_index=True)
     found = found[first]
@@ -425,13 +423,13 @@ def test_sent_and_taken(seed: int, count: int) -> None:
 
     def taken() -> Any:
         table = rows.copy()
-        columns = flowrows.take_data(table, met[fresh], found[fresh], buffer, 64, 8)
+        columns = tcp.take_data(table, met[fresh], found[fresh], buffer, 64, 8)
         return [column.tolist() for column in columns], table.tobytes()
 
     assert len(set(map(repr, both(taken)))) == 1
     if len(found) and not fresh.all():
         with pytest.raises(IndexError):
-            flowrows.take_data(rows.copy(), met, found, buffer, 64, 8)
+            tcp.take_data(rows.copy(), met, found, buffer, 64, 8)
 
 
 @given(st.binary(max_size=300), SEEDS)
@@ -440,22 +438,22 @@ def test_gather(data: bytes, seed: int) -> None:
     draw = np.random.default_rng(seed)
     starts = draw.integers(0, len(data) + 1, 9).astype(np.uint32)
     lengths = (draw.random(9) * (len(data) - starts + 1)).astype(np.uint32)
-    assert len(set(both(lambda: flowrows.gather(data, starts, lengths)))) == 1
+    assert len(set(both(lambda: tcp.gather(data, starts, lengths)))) == 1
     with in_python(), pytest.raises(IndexError):
-        flowrows.gather(data, starts, lengths + np.uint32(len(data) + 1))
+        tcp.gather(data, starts, lengths + np.uint32(len(data) + 1))
     with pytest.raises(IndexError):
-        flowrows.gather(data, starts, lengths + np.uint32(len(data) + 1))
+        tcp.gather(data, starts, lengths + np.uint32(len(data) + 1))
 
 
 @pytest.mark.parametrize("bad", [-1, 24, 2**31 - 1])
 def test_a_slot_outside_the_table(bad: int) -> None:
     rows, slots = np.zeros(24, FLOW), np.array([0, bad], np.int32)
     with pytest.raises(IndexError):
-        flowrows.bump(rows, slots)
+        tcp.bump(rows, slots)
     with pytest.raises(IndexError):
-        flowrows.send(rows, slots, Number.UNA, ACK, Secrets.derive(0))
+        tcp.send(rows, slots, Number.UNA, ACK, Secrets.derive(0))
     with pytest.raises(IndexError):
-        flowrows.finish(rows, make_index(), slots, Reason.DATA, None, Secrets.derive(0))
+        tcp.finish(rows, make_index(), slots, Reason.DATA, None, Secrets.derive(0))
 
 
 def answers(draw: np.random.Generator, frames: Rows, buffer: bytearray) -> Rows:

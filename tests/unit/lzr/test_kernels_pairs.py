@@ -18,7 +18,7 @@ import lzr
 import workers
 from lzr import kernels
 from lzr.fingerprint import applications, greetline, webreply
-from lzr.flow import columns
+from lzr.flow import tcp
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
@@ -57,13 +57,13 @@ def generations_and_pieces(seed: int) -> None:
 
         def bumped(state: FlowState | None = state) -> Any:
             table = rows.copy()
-            return columns.bump(table, np.unique(slots), state).tolist(), table.tobytes()
+            return tcp.bump(table, np.unique(slots), state).tolist(), table.tobytes()
 
         native, python = compared.both(bumped)
         assert native == python
     buffer = draw.bytes(1000)
     starts, lengths = draw.integers(0, 900, 9).astype(np.uint32), draw.integers(0, 100, 9).astype(np.uint32)
-    native, python = compared.both(lambda: columns.gather(buffer, starts, lengths))
+    native, python = compared.both(lambda: tcp.gather(buffer, starts, lengths))
     assert native == python
     assert len(native) == lengths.sum()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lzr.flow.columns import note_ages
+from lzr.flow.tcp import note_ages
 from lzr.layout import AGES
 from workers.flow.outstanding import prompt
 
