@@ -1,7 +1,7 @@
 """The product and version that a banner states plainly; nothing is guessed.
 
-Text protocols name their program in a line (`greetings.names` says how it is spelled there and what to call
-it) or a header. Binary ones have a field for it.
+Text protocols name their program in a line (`greetings.named` looks it up there, by the table of
+`greetings.names`) or a header. Binary ones have a field for it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An error quotes the IP header of the packet it is about and at least eight bytes behind it, which for TCP are
 the ports and the sequence number (RFC 792, RFC 4443 §3). Here it is checked that the error is whole, that its
 checksum is right, and that it went to the source of the quoted packet. Whether that packet was ours can be
-told only where it is known what was sent.
+told only where it is known what was sent (`Sweeper.hear_errors`); `workers.flow.icmperrors` reads them.
 """
 
 from __future__ import annotations

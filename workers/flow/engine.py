@@ -17,6 +17,7 @@ from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
 from workers.flow.backlog import Backlog
+from workers.flow.icmperrors import ICMPErrors
 from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
 from workers.flow.outstanding import Outstanding, prompt
@@ -26,7 +27,6 @@ from workers.flow.ring import Arrivals, Ring
 from workers.flow.sendpaths import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit
-from workers.flow.unreachable import Unreachable
 
 TAKE = 1024
 """Frames looked at together. `python -m benchmarks.stages`: 0.26 µs a flow in batches of 2,048, 1.1 in those
@@ -72,7 +72,7 @@ class FlowEngine:
         builder: Builder,
         budget: Budget | None = None,
         routed: Routed | None = None,
-        icmp: Unreachable | None = None,
+        icmp: ICMPErrors | None = None,
         others: OtherRings | None = None,
     ) -> None:
         config = table.config

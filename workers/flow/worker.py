@@ -35,12 +35,12 @@ from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, FlowEngine
+from workers.flow.icmperrors import ICMPErrors
 from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring
 from workers.flow.sendpaths import Routed
 from workers.flow.transmitring import SendFailure
-from workers.flow.unreachable import Unreachable
 from workers.ipc import channels
 
 _PAUSE = 120_000_000
@@ -93,7 +93,7 @@ class FlowWorker:
         outbox = Outbox(spawn.number, Sender(spawn.name, spawn.number).text, spawn.results)
         errors = [sock for sock in sockets[job.shards :] if sock.family == socket.AF_PACKET]
         routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
-        icmp = Unreachable(errors) if errors else None
+        icmp = ICMPErrors(errors) if errors else None
         others = OtherRings(sockets[: job.shards], positions, job.frames)
         self._engine = FlowEngine(outbox, table, builder, budget, routed, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)

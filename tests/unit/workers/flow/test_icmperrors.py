@@ -9,8 +9,8 @@ import pytest
 
 from lzr.packet.icmp import KINDS
 from tests.unit.lzr.packet.test_icmp import error, syn_row
-from workers.flow import unreachable
-from workers.flow.unreachable import Unreachable
+from workers.flow import icmperrors
+from workers.flow.icmperrors import ICMPErrors
 
 LOOK = 5_000_000
 
@@ -31,10 +31,10 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 def test_so_many_at_a_look(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unreachable, "_FEW", 8)
-    monkeypatch.setattr(unreachable, "_MANY", 32)
+    monkeypatch.setattr(icmperrors, "_FEW", 8)
+    monkeypatch.setattr(icmperrors, "_MANY", 32)
     out, in_ = ends
-    errors = Unreachable([in_])
+    errors = ICMPErrors([in_])
     packet = error(syn_row(False), 3, 1)
 
     def looks(at: int, news: int) -> int:
@@ -63,11 +63,11 @@ def test_so_many_at_a_look(
 def test_two_families_have_the_same_room(
     ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unreachable, "_FEW", 8)
+    monkeypatch.setattr(icmperrors, "_FEW", 8)
     out, in_ = ends
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
-        errors = Unreachable([in_, other])
+        errors = ICMPErrors([in_, other])
         for _ in range(20):
             out.send(error(syn_row(False), 3, 1))
         for _ in range(3):
