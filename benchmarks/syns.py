@@ -22,6 +22,7 @@ import numpy as np
 from coordinator.network.raw_sockets import close_shards, open_shards
 from lzr.addresses import parse
 from lzr.layout import MAX_FRAME
+from lzr.ownaddresses import OwnAddresses
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import everywhere
 from lzr.rows import FRAME
@@ -30,7 +31,7 @@ from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
-from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.sweep.syns import Syns
 from lzr.targets.blocklist import ranges_of
 from tests.lab.net import lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range, build

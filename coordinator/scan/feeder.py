@@ -13,9 +13,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake
-from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.ipc import messages, packing
+from lzr.ownaddresses import Sources
 from lzr.pacing.bucket import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, Rows, join, pick, put
@@ -60,7 +60,7 @@ class Feeder:
     def __init__(
         self,
         intake: Intake,
-        sources: SourceAddresses,
+        sources: Sources,
         pacer: Pacer,
         *,
         shard_key: int,

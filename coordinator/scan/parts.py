@@ -127,7 +127,7 @@ def _first_orders(ready: Prepared, blocks: Blocks) -> list[Message]:
     orders: list[Message] = [ready.egress.departure.order()]
     sweep = ready.opened.sweep
     if sweep is not None:
-        orders.append(sweeping.order(sweep.share, sweep.key, ready.sources.pools))
+        orders.append(sweeping.order(sweep.share, sweep.key, ready.sources.addresses))
     if blocks:
         orders.append(blocks.order())
     return orders

@@ -22,7 +22,6 @@ from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Admission, Intake
 from coordinator.input.size import InputSize
-from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import (
@@ -46,6 +45,7 @@ from lzr.ipc.job import Job
 from lzr.options import handshakes, resume
 from lzr.options.kinds import amounts
 from lzr.options.table import Options
+from lzr.ownaddresses import Sources
 from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening, Rows
 from lzr.secrets import Secrets
@@ -96,7 +96,7 @@ class Prepared(Struct, frozen=True):
     egress: Egress
     job: Job
     workers: cpus.Workers
-    sources: SourceAddresses
+    sources: Sources
     console: Console
     warnings: tuple[Finding, ...]
     relay: Relay
@@ -179,7 +179,7 @@ def prepare(
     shown = make_console(opened, begun, title, have, guarded=guard is not None)
     job = _job(opened, begun, out, workers, cpus.shards(workers.flow, have), shown)
     warnings = _preflight(options, job, opened.run_as, out, workers)
-    sources = SourceAddresses(
+    sources = Sources(
         [addresses.parse(text) for text in net.source_v4],
         [addresses.parse(text) for text in net.source_v6],
         out.ports,

@@ -7,7 +7,6 @@ counted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from coordinator.processes.pool import Child, try_feed
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.setup.departure import Departure
-from lzr import addresses
 from lzr.ipc import messages, packing
+from lzr.ownaddresses import OwnAddresses
 from lzr.ownership.ledger import Ledger
 from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
@@ -333,11 +332,9 @@ class Sweeping:
         return None if waits is None else max(waits, _OVERDUE)
 
 
-def order(
-    share: Share, key: Key, sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]]
-) -> messages.Swept:
-    """What a worker has to know before its first stretch. key: of the order of the pairs. sources: our IPv4
-    and IPv6 addresses, as two halves each.
+def order(share: Share, key: Key, own: OwnAddresses) -> messages.Swept:
+    """What a worker has to know before its first stretch. key: of the order of the pairs. own: our
+    addresses.
     """
     return messages.Swept(
         order=key,
@@ -345,8 +342,8 @@ def order(
         step=share.step,
         ranges=share.space.ranges,
         ports=share.space.ports,
-        v4=_halves(sources[0]),
-        v6=_halves(sources[1]),
+        v4=own.v4.reshape(-1),
+        v6=own.v6.reshape(-1),
     )
 
 
@@ -361,10 +358,6 @@ def sample(share: Share, place: int, count: int) -> Rows:
         rows[name] = pairs[name]
     rows["syn"] = Opening.OURS
     return rows
-
-
-def _halves(found: Sequence[addresses.Halves]) -> NDArray[Any]:
-    return np.array(found, np.uint64).reshape(-1)
 
 
 def _counts(closed: Closed) -> NDArray[np.int64]:

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lzr.addresses import Halves
+from lzr.ownaddresses import OwnAddresses
 from lzr.packet.ways import WayKind, Ways, sources
-from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED, pick
-from lzr.secrets import Key
-from lzr.siphash import siphash
+from lzr.rows import FRAME, NO_PROBE, SYN, pick
 from lzr.sweep.cookie import Cookies
 from lzr.sweep.share import Share
 
 Rows = NDArray[Any]
 Mask = NDArray[np.bool_]
-
-
-class OwnAddresses:
-    """Our source addresses. Each host sees one of them, chosen by a keyed hash of its address."""
-
-    def __init__(self, v4: Sequence[Halves], v6: Sequence[Halves], key: Key) -> None:
-        self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
-        self._key = key
-
-    def choose(self, rows: Rows) -> NDArray[np.bool_]:
-        """Set own_hi and own_lo where they are 0. (n,) bool: False where we have no address of the family."""
-        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == V4_MAPPED >> 32)
-        given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
-        found = given.copy()
-        for family in (True, False):
-            chosen, pool = (v4 == family) & ~given, self._pools[family]
-            if not len(pool) or not chosen.any():
-                continue
-            found |= chosen
-            which: slice | NDArray[np.bool_] = slice(None) if chosen.all() else chosen
-            if len(pool) == 1:
-                rows["own_hi"][which], rows["own_lo"][which] = pool[0]
-                continue
-            drawn = siphash(
-                self._key,
-                np.ascontiguousarray(rows["peer_lo"][which]),
-                np.ascontiguousarray(rows["peer_hi"][which]),
-            )
-            own = pool[(drawn % np.uint64(len(pool))).astype(np.intp)]
-            rows["own_hi"][which], rows["own_lo"][which] = own[:, 0], own[:, 1]
-        return np.asarray(found, bool)
 
 
 class Syns(Struct, frozen=True):

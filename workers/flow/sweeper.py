@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.addresses import Halves
 from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
+from lzr.ownaddresses import OwnAddresses
 from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
 from lzr.sweep.awaited import Awaited
@@ -28,7 +28,7 @@ from lzr.sweep.scheduler import Verdict
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.spread import Spread
-from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.sweep.syns import Syns
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 
@@ -60,7 +60,7 @@ class Sweeper:
         share = Share(space, Permutation.of(space.pairs, swept.order), tuple(swept.mine.tolist()), swept.step)
         keys = config.secrets
         self._cookies = Cookies(keys.syn, keys.cookie, config.ports)
-        own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)
+        own = OwnAddresses(swept.v4, swept.v6, keys.addresses)
         self._syns = Syns(share, own, self._cookies)
         self.to_ask: Spread[messages.Stretch] = Spread()
         self._made: Rows = np.empty(0, FRAME)  # SYNs of the stretch that is being asked
@@ -231,10 +231,6 @@ class Sweeper:
             )
             for end in ends
         ]
-
-
-def _halves(found: NDArray[np.uint64]) -> list[Halves]:
-    return [(int(high), int(low)) for high, low in found.reshape(-1, 2)]
 
 
 def _targets(rows: Rows) -> Rows:

@@ -9,9 +9,9 @@ import zmq
 from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake
-from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.scan.feeder import BACKLOG, Feeder
 from lzr.ipc import messages, packing
+from lzr.ownaddresses import Sources
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.bucket import Pacer
 from lzr.packet.sharding import shard_of
@@ -64,7 +64,7 @@ class Feeding:
         self.workers: list[Any] = [Worker("flow-0"), Worker("flow-1")]
         self.settled: list[int] = []
         self.unreachable: dict[int, int] = {}  # input lines, and the reason of each
-        sources = SourceAddresses([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
+        sources = Sources([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
         self.feeder = Feeder(
             self.intake,
             sources,

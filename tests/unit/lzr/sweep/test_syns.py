@@ -9,6 +9,7 @@ from scapy.layers.l2 import Ether
 
 from lzr.addresses import parse
 from lzr.layout import MAX_FRAME
+from lzr.ownaddresses import OwnAddresses
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import Way, WayKind, everywhere, make
 from lzr.rows import NO_PROBE, SYN, V4_MAPPED
@@ -16,7 +17,7 @@ from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
-from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.sweep.syns import Syns
 from lzr.targets.blocklist import ranges_of
 
 pytestmark = pytest.mark.usefixtures("kernels")
