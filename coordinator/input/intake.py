@@ -46,7 +46,7 @@ _ANY = (0, 65535)  # ports
 
 
 class LineFollower(Protocol):
-    """As coordinator.guard.following.Following: makes the guard cover the ports and addresses in ZMap's
+    """As coordinator.guard.widening.Widening: makes the guard cover the ports and addresses in ZMap's
     lines.
     """
 
@@ -113,7 +113,7 @@ class Intake:
         self.looked_up = 0  # names that were found
         self.sentences: list[str] = []  # sentences about names, for the log
         self._ports = _ANY  # our source ports, once they are known
-        self._following: LineFollower | None = None
+        self._widening: LineFollower | None = None
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -130,10 +130,10 @@ class Intake:
         """Set our source ports; from here on half-open connections on other ports are not admitted."""
         self._ports = ports
 
-    def follow(self, following: LineFollower) -> None:
-        """From here on pass every batch to `following`, which also decides which ports are ours."""
-        self._following = following
-        self._ports = following.ports
+    def widen_by(self, widening: LineFollower) -> None:
+        """From here on pass every batch to `widening`, which also decides which ports are ours."""
+        self._widening = widening
+        self._ports = widening.ports
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
         """Take the next bytes of the input. Raises InputDiffers where a resumed scan's input has changed.
@@ -262,9 +262,9 @@ class Intake:
 
     def _admit(self, rows: Rows, early: bool = False) -> None:
         """Admit those of the targets that are in this box's share and may be scanned."""
-        if self._following is not None:
-            early |= self._following.take(rows)
-            self._ports = self._following.ports
+        if self._widening is not None:
+            early |= self._widening.take(rows)
+            self._ports = self._widening.ports
         if self._blocklist is not None:
             rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
         verdicts = screen(rows, _ANY if self._reopen else self._ports, self._spared)

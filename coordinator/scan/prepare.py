@@ -17,8 +17,8 @@ from coordinator.console.console import About, Console
 from coordinator.console.signals import Signals
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import Finding, ScanNeeds
-from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
+from coordinator.guard.widening import Widening, listened, widens
 from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Admission, Intake
 from coordinator.input.size import InputSize
@@ -201,8 +201,8 @@ def prepare(
         opened.pool.priority.lower(opened.text.stream.threads())
     else:
         opened.pool.restore_priority()
-    if follows(options):
-        _follow(Following(guard, options, shown.alert), intake, heard)
+    if widens(options):
+        _widen(Widening(guard, options, shown.alert), intake, heard)
     else:
         intake.listen_on(out.ports)
     return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay, trace)
@@ -272,18 +272,18 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
         begun = replace(begun, more=more, first=tuple(intake.backlog))
 
 
-def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:
-    """Let `following` examine the first lines, which have been read already, and all later ones.
+def _widen(widening: Widening, intake: Intake, heard: tuple[int, int]) -> None:
+    """Let `widening` examine the first lines, which have been read already, and all later ones.
 
     heard: first and last of the ports that the sockets let in.
     """
     for rows in intake.backlog:
-        if following.take(rows):
+        if widening.take(rows):
             rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
         deaf = (rows["own_port"] < heard[0]) | (rows["own_port"] > heard[1])
         for name, value in (("syn", Opening.OURS), ("seq", 0), ("ack", 0), ("window", 0)):
             rows[name][deaf] = value
-    intake.follow(following)
+    intake.widen_by(widening)
 
 
 def _reader(options: Options) -> Reader:

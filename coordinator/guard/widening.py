@@ -1,4 +1,4 @@
-"""The guard follows ZMap's lines: it is widened to ports and addresses of ours that they name.
+"""Widens the guard to the ports and addresses of ours that ZMap's lines name.
 
 Without --source-port the guard covers ZMap's default ports. A ZMap that was given others (``zmap
 --source-port=20000-65000``) is recognised by its lines, each of which names the port it sent from. At the
@@ -36,19 +36,21 @@ class Alert(Protocol):
     def __call__(self, kind: str, sentence: str, *, lost: bool) -> None: ...
 
 
-def follows(options: Options) -> bool:
-    """Whether the lines of this scan name the ports and addresses that packets were sent from."""
+def widens(options: Options) -> bool:
+    """Whether lines of this scan name the ports and addresses that packets were sent from, and so widen the
+    guard.
+    """
     return not (options.send_syns or options.reopen or options.dryrun)
 
 
 def listened(options: Options, ports: tuple[int, int]) -> tuple[int, int]:
     """The ports that the sockets let in. ports: our own."""
-    if not follows(options) or options.source_port is not None:
+    if not widens(options) or options.source_port is not None:
         return ports
     return min(ANY[0], ports[0]), max(ANY[1], ports[1])
 
 
-class Following:
+class Widening:
     """Widens the guard to the ports and addresses that lines name.
 
     ports: first and last of our ports; half-open connections on these are taken over, and the guard covers

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from coordinator.guard.firewall import GuardError, make_cover
-from coordinator.guard.following import ANY, DOUBT, Following, listened
 from coordinator.guard.guard import Guard
+from coordinator.guard.widening import ANY, DOUBT, Widening, listened
 from lzr.options.table import Options
 from lzr.rows import TARGET
 from lzr.sourceports import DEFAULT_PORTS
@@ -44,7 +44,7 @@ class Case:
     def __init__(self, guard: Guard | None, **options: Any) -> None:
         self.now = 100.0
         self.said: list[tuple[str, str, bool]] = []
-        self.following = Following(guard, Options(**options), self.alert, lambda: self.now)
+        self.widening = Widening(guard, Options(**options), self.alert, lambda: self.now)
 
     def alert(self, kind: str, sentence: str, *, lost: bool) -> None:
         self.said.append((kind, sentence, lost))
@@ -53,7 +53,7 @@ class Case:
         rows = np.zeros(len(ports), TARGET)
         rows["own_port"] = ports
         rows["own_hi"], rows["own_lo"] = halves(own)
-        return self.following.take(rows)
+        return self.widening.take(rows)
 
 
 def test_nothing_is_done_while_all_is_covered() -> None:
@@ -70,7 +70,7 @@ def test_it_is_widened_at_once_and_what_came_before_is_doubtful(port: int) -> No
     case = Case(guard)
     assert case.take(40000, port)
     assert guard.asked == [ANY]
-    assert case.following.ports == ANY
+    assert case.widening.ports == ANY
     ((kind, sentence, lost),) = case.said
     assert (kind, lost) == ("ports", False)
     assert f"port {port}" in sentence
@@ -117,7 +117,7 @@ def test_addresses_are_followed_unless_some_were_given() -> None:
 def test_without_a_guard_ports_are_followed_all_the_same() -> None:
     case = Case(None)
     case.take(20000)
-    assert case.following.ports == ANY
+    assert case.widening.ports == ANY
 
 
 def test_who_listens_where() -> None:
