@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.hashes import InputHash
+from coordinator.guard.widening import Widening
 from coordinator.input.fates import Fates
 from coordinator.input.resolve import Resolved, Resolver
 from lzr import addresses
@@ -43,17 +43,6 @@ _CROWD = 1 << 14
 """Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
 512 names for each of the threads that look them up."""
 _ANY = (0, 65535)  # ports
-
-
-class LineFollower(Protocol):
-    """As coordinator.guard.widening.Widening: makes the guard cover the ports and addresses in ZMap's
-    lines.
-    """
-
-    ports: tuple[int, int]
-
-    def take(self, rows: Rows) -> bool:
-        """Whether our kernel may have reset some of these half-open connections."""
 
 
 class Admission(Struct, frozen=True):
@@ -113,7 +102,7 @@ class Intake:
         self.looked_up = 0  # names that were found
         self.sentences: list[str] = []  # sentences about names, for the log
         self._ports = _ANY  # our source ports, once they are known
-        self._widening: LineFollower | None = None
+        self._widening: Widening | None = None
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -130,7 +119,7 @@ class Intake:
         """Set our source ports; from here on half-open connections on other ports are not admitted."""
         self._ports = ports
 
-    def widen_by(self, widening: LineFollower) -> None:
+    def widen_by(self, widening: Widening) -> None:
         """From here on pass every batch to `widening`, which also decides which ports are ours."""
         self._widening = widening
         self._ports = widening.ports
