@@ -14,22 +14,22 @@ SOURCES = [
     "module",
     "layout",
     "lines",
-    "records",
+    "encoders",
     "hash",
     "index",
     "wire",
     "frames",
-    "steps",
-    "acts",
-    "recent",
-    "intake",
+    "machine",
+    "tcp",
+    "dedup",
+    "screen",
     "sweep",
     "needles",
     "webreply",
-    "greeting",
+    "greetline",
     "webbatch",
-    "tally",
-    "table",
+    "summary",
+    "decoding",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
 
@@ -43,7 +43,7 @@ setuptools.setup(
             "lzr._native",
             sources=[f"lzr/native/{name}.c" for name in SOURCES],
             depends=[
-                f"lzr/native/{name}.h" for name in ("native", "flow", "needles", "webreply", "greeting")
+                f"lzr/native/{name}.h" for name in ("native", "flow", "needles", "webreply", "greetline")
             ],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,

@@ -8,7 +8,7 @@ decides the next state. What an action does is in `connections` and `replies`. T
 A trigger is only raised by a segment whose numbers are right: its acknowledgement within what we sent, its
 sequence number the next we await or, for `ACK` and `EARLY_DATA`, beyond it within the window (RFC 9293
 §3.10.7.4; for RST, RFC 5961 §3.2). Everything else is `NOTHING` and is counted, never acted on. Sequence
-numbers are checked in `read_triggers`, in its twin in C (`read_trigger` of lzr/native/steps.c), and nowhere
+numbers are checked in `read_triggers`, in its twin in C (`read_trigger` of lzr/native/machine.c), and nowhere
 else.
 """
 
@@ -166,7 +166,7 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
 
 def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
     """(n,) uint8 of Expected: what each flow was waiting for when it ended; NOTHING where the peer
-    ended it. Its twin in C is in lzr/native/acts.c.
+    ended it. Its twin in C is in lzr/native/tcp.c.
     """
     if reason in (Reason.ZERO_WINDOW, Reason.RST, Reason.FIN, Reason.SA_ONLY):
         return np.zeros(len(flows), np.uint8)

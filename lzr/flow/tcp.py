@@ -1,7 +1,7 @@
 """TCP for many flows at once: segments judged, connections opened, data sent and taken, closed with a RST.
 
-Each function has two bodies. The one in numpy is the definition; the one in C (`lzr/native/steps.c` judges
-segments and timers, `lzr/native/acts.c` does the rest) touches each row once, gives the same
+Each function has two bodies. The one in numpy is the definition; the one in C (`lzr/native/machine.c` judges
+segments and timers, `lzr/native/tcp.c` does the rest) touches each row once, gives the same
 (tests/unit/lzr/test_kernels.py), and runs where the extension was built. No function here decides what a flow
 does next: that is done by `machine` and `table`. Frames are made of FRAME rows by `lzr.packet.segments`.
 

@@ -1,4 +1,4 @@
-/* What a flow can be: rows.State, rows.Expected and rows.Reason. layout.c shows Python the numbers. */
+/* What a flow can be: rows.FlowState, rows.Expected and rows.Reason. layout.c shows Python the numbers. */
 #ifndef LZR_FLOW_H
 #define LZR_FLOW_H
 

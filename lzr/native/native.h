@@ -172,7 +172,7 @@ PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count);
 size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64_t lo, uint16_t port);
 PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* steps.c */
+/* machine.c: lzr/flow/machine.py, and `step`, `due` and `bump` of lzr/flow/tcp.py */
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -184,12 +184,12 @@ PyObject *lzr_numbers(void);
 
 PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* intake.c */
+/* screen.c */
 PyObject *lzr_screen(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_overview(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* recent.c */
+/* dedup.c */
 PyObject *lzr_enter(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
@@ -200,8 +200,10 @@ PyObject *lzr_sweep_numbers(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* tally.c */
+/* summary.c */
 PyObject *lzr_tally(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* decoding.c */
 PyObject *lzr_table_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* webreply.c */
@@ -210,12 +212,12 @@ PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count); /* webbatch.c */
 PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t count); /* greeting.c */
+PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t count); /* greetline.c */
 PyObject *lzr_greeting(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-PyObject *lzr_counted(const Py_ssize_t counts[256]); /* tally.c: {number: count}, without those that are 0 */
+PyObject *lzr_counted(const Py_ssize_t counts[256]); /* summary.c: {number: count}, without those that are 0 */
 
-/* acts.c */
+/* tcp.c */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -227,7 +229,7 @@ PyObject *lzr_csv_lines(PyObject *self, PyObject *const *args, Py_ssize_t count)
 PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_list_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* records.c */
+/* encoders.c */
 PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_field_names(void);
 size_t lzr_address_text(char *to, uint64_t hi, uint64_t lo); /* at most 45 bytes */

@@ -1,4 +1,4 @@
-/* Searching replies for many short strings: the functions behind lzr/fingerprint/webreply.py and needles.py.
+/* Searches replies for many short strings; webreply.c and greetline.c do it with this.
  *
  * A needle is looked for by two of its bytes that text seldom has, sixteen places at once; where both stand the
  * whole is compared.

@@ -4,7 +4,7 @@
 
 #define ROUNDS 6
 
-/* Permutation.packed */
+/* sweep.permutation.Permutation.packed */
 struct order {
     uint64_t size, left, right, keys[ROUNDS];
 };

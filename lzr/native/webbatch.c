@@ -1,6 +1,6 @@
 /* A batch of replies, of which plain HTTP and TLS are identified, and greetings of what is left: `batch` in
  * lzr/fingerprint/webreply.py and `lines` in lzr/fingerprint/greetline.py, which are the definition. */
-#include "greeting.h"
+#include "greetline.h"
 #include "webreply.h"
 
 struct head { /* how an echo of a handshake's probe begins, and where */

@@ -1,6 +1,6 @@
 """Screens targets as they come in: what a batch has in common, and which may be scanned.
 
-Each function has two bodies: one in numpy, which is the definition, and one in C (`lzr/native/intake.c`).
+Each function has two bodies: one in numpy, which is the definition, and one in C (`lzr/native/screen.c`).
 """
 
 from __future__ import annotations

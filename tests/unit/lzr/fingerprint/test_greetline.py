@@ -274,7 +274,7 @@ def test_what_is_no_table() -> None:
 
 @pytest.mark.native
 def test_numbers_that_c_and_python_share() -> None:
-    text = (ROOT / "lzr/native/greeting.c").read_text()
+    text = (ROOT / "lzr/native/greetline.c").read_text()
     reach = {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
     assert reach["LINES_REACH"] == greetline._LONGEST
     assert (reach["REACH"], reach["AGREED"], reach["SEGMENT"]) == (512, greetline._AGREED, greetline._SEGMENT)

@@ -4,7 +4,7 @@
  * The table is made once of the rows of lzr/fingerprint/greetline.py; a capsule holds it. Nothing is read beyond the
  * bytes of the reply, of which the first REACH are copied.
  */
-#include "greeting.h"
+#include "greetline.h"
 
 #define REACH 512        /* bytes of a greeting that are read */
 #define LINES_REACH 2048 /* of a reply; longer ones are left */
@@ -632,7 +632,7 @@ static PyObject *identity(const struct greetings *table, enum label label, PyObj
     return Py_NewRef(made->identity);
 }
 
-/* shells._negotiation, without subnegotiation: how many bytes at the start are well-formed */
+/* shells.negotiation, without subnegotiation: how many bytes at the start are well-formed */
 static size_t negotiated(const struct greetings *table, struct text reply)
 {
     size_t at = 0;

@@ -1,4 +1,5 @@
-/* What a flow does, for many at once: open, send, take data, finish. The rest of lzr/flow/tcp.py.
+/* TCP of many flows at once: `open_rows`, `send`, `take_data`, `finish` and `outcome_rows` of lzr/flow/tcp.py.
+ * The rest of it (`step`, `due`, `bump`, `gather`) is in machine.c.
  *
  * One function is one whole act, so that a flow is touched once and a small batch costs little: where there is
  * little to do, what a call costs is the code and the memory it has to fetch first.
@@ -34,7 +35,7 @@ static void make_frame(struct frame *to, const struct flow *flow, size_t number,
     memcpy(to, &frame, sizeof frame);
 }
 
-/* triggers.awaited for one flow */
+/* machine.awaited for one flow */
 static enum expected awaited(const struct flow *flow, size_t reason)
 {
     if (reason == BY_ZERO_WINDOW || reason == BY_RST || reason == BY_FIN || reason == BY_SYN_ACK)

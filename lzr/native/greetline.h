@@ -1,6 +1,6 @@
-/* What a line says with which a server greets (greeting.c), for a batch of them (greetbatch.c). */
-#ifndef LZR_GREETING_H
-#define LZR_GREETING_H
+/* What a line says with which a server greets (greetline.c), for a batch of them (webbatch.c). */
+#ifndef LZR_GREETLINE_H
+#define LZR_GREETLINE_H
 
 #include "needles.h"
 

@@ -1,4 +1,5 @@
-/* What segments and timers mean to many flows at once: of lzr/flow/tcp.py `step`, `due`, `bump` and `gather`.
+/* What segments and timers mean to many flows at once: `read_triggers` of lzr/flow/machine.py; and, of
+ * lzr/flow/tcp.py, `step`, `due`, `bump` and `gather`.
  *
  * The state machine itself is machine.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.
@@ -36,7 +37,7 @@ static PyObject *names(const char *const *from, int count)
 PyObject *lzr_state_names(void) { return names(STATE_NAMES, STATES); }
 PyObject *lzr_trigger_names(void) { return names(TRIGGER_NAMES, TRIGGERS); }
 
-/* triggers.read_triggers for one segment */
+/* machine.read_triggers for one segment */
 static enum trigger read_trigger(const struct flow *flow, const struct segment *s)
 {
     int syn = s->flags & FLAG_SYN, fin = s->flags & FLAG_FIN, rst = s->flags & FLAG_RST, acks = s->flags & FLAG_ACK;
