@@ -21,6 +21,7 @@ import numpy as np
 
 from coordinator.network.raw_sockets import close_shards, open_shards
 from lzr.addresses import parse
+from lzr.addresstext import ranges_of
 from lzr.layout import MAX_FRAME
 from lzr.ownaddresses import OwnAddresses
 from lzr.packet.segments import Builder, LinkHeader
@@ -32,7 +33,6 @@ from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.syns import Syns
-from lzr.targets.blocklist import ranges_of
 from tests.lab.net import lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range, build
 from workers.flow.ring import Ring

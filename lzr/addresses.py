@@ -20,6 +20,22 @@ def parse(text: str) -> Halves:
     return int(address) >> 64, int(address) & _LOW
 
 
+def v4_number(text: str) -> int:
+    """A dotted quad without leading zeros as a 32-bit number, or -1. Several times as fast as `ipaddress`."""
+    number = 0
+    parts = text.split(".")
+    if len(parts) != 4:
+        return -1
+    for part in parts:
+        if not (part.isascii() and part.isdigit()) or len(part) > 3 or (part[0] == "0" and len(part) > 1):
+            return -1
+        byte = int(part)
+        if byte > 255:
+            return -1
+        number = number << 8 | byte
+    return number
+
+
 def is_v4(hi: int, lo: int) -> bool:
     """Whether these halves are an IPv4 address (IPv4-mapped)."""
     return hi == 0 and lo >> 32 == 0xFFFF

@@ -13,6 +13,9 @@ _SHOWN = tuple(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte i
 SHOWN = tuple({9: "\\t", 10: "\\n", 13: "\\r"}.get(byte, text) for byte, text in enumerate(_SHOWN))
 """How each byte is shown."""
 
+EXCERPT = 60
+"""Characters of a refused line that are shown."""
+
 
 def printable(data: bytes, width: int, *, mark: str = "…") -> str:
     """One line of at most `width` cells; `mark` stands at the end where something was cut off.
@@ -39,6 +42,12 @@ def printable(data: bytes, width: int, *, mark: str = "…") -> str:
 def plain(text: str, width: int, *, mark: str = "…") -> str:
     """The same for text: file names, labels, sentences with somebody's words in them."""
     return printable(text.encode("utf-8", "backslashreplace"), width, mark=mark)
+
+
+def excerpt(text: bytes) -> str:
+    """The beginning of a line as harmless ASCII, at most `EXCERPT` characters."""
+    short = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in text[:EXCERPT])
+    return short if len(text) <= EXCERPT else short[: EXCERPT - 3] + "..."
 
 
 def line(text: str) -> str:

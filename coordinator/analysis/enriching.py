@@ -16,8 +16,8 @@ from coordinator.analysis.decoding import Decoder
 from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.networks import Places
 from coordinator.analysis.reading import Records, transfer
+from lzr.analysis.addressfacts import AddressFacts
 from lzr.analysis.columns import ENRICHED, NAMES
-from lzr.analysis.ranges import AddressFacts
 from lzr.errors import UsageError
 from lzr.records.escape import json_string
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from coordinator.analysis.source import Source
 from coordinator.analysis.values import address
 from coordinator.commandline import extras
-from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, AddressFacts, Ranges, keys
+from lzr.analysis.addressfacts import MAPPED, NOTHING, UNKNOWN, AddressFacts, Ranges, keys
 from lzr.errors import UsageError, printable
 from lzr.safetext import plain
 

@@ -17,12 +17,12 @@ from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import Parser, ended, say
 from coordinator.files.filereader import FileReader
 from coordinator.input import networks
+from lzr.addresstext import ranges_of
 from lzr.analysis import asked as asking
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import LOST, OK
-from lzr.sweep.ranges import Range, intersection, union
+from lzr.ranges import Range, intersection, union
 from lzr.sweep.reader import hosts
-from lzr.targets.blocklist import ranges_of
 
 if TYPE_CHECKING:
     from coordinator.prediction.loop import LoopPlan

@@ -18,9 +18,9 @@ import math
 
 from msgspec import Struct, field
 
+from lzr.addresstext import ranges_of
 from lzr.errors import nearest
 from lzr.safetext import plain
-from lzr.targets.blocklist import ranges_of
 
 CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands

@@ -23,8 +23,9 @@ from coordinator.input.fates import Fates
 from coordinator.input.resolve import Resolved, Resolver
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
+from lzr.ranges import Range
 from lzr.rows import Opening, Rows, copied, join, pick
-from lzr.targets.blocklist import Blocklist, Range
+from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
 from lzr.targets.inputshards import input_shard_of_name, input_shards

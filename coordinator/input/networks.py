@@ -15,10 +15,11 @@ from typing import Any
 
 from coordinator.files.filereader import FileReader
 from coordinator.files.opening import Interrupted
+from lzr.addresstext import entries, ranges_of
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.targets import filetypes
-from lzr.targets.blocklist import Blocklist, Prefixes, entries, ranges_of
+from lzr.targets.blocklist import Blocklist, Prefixes
 from lzr.targets.decompress import compression
 from lzr.targets.textencoding import Text, coding
 

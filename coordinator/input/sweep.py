@@ -21,10 +21,10 @@ from lzr.errors import UsageError
 from lzr.options.kinds import amounts
 from lzr.options.kinds.networks import show_port_list
 from lzr.options.table import Options
+from lzr.ranges import Range, difference, intersection, size, union
 from lzr.secrets import Key, Secrets
 from lzr.sweep import listing
 from lzr.sweep.permutation import Permutation
-from lzr.sweep.ranges import Range, difference, intersection, size, union
 from lzr.sweep.reader import hosts
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space

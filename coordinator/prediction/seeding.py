@@ -26,7 +26,7 @@ from lzr.prediction.asked import PORTS, Addresses, Asked, joined
 from lzr.prediction.boxes import Middleboxes
 from lzr.prediction.counts import Services
 from lzr.prediction.predict import SIX, plain_hosts, with_networks
-from lzr.sweep.ranges import Range
+from lzr.ranges import Range
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

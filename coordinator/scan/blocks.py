@@ -11,8 +11,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from coordinator.monitor.snapshot import BlockOrder
+from lzr.addresstext import ranges_of
 from lzr.ipc import messages
-from lzr.targets.blocklist import Prefixes, Range, ranges_of
+from lzr.ranges import Range
+from lzr.targets.blocklist import Prefixes
 
 
 class Blocks:

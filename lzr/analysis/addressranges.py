@@ -1,6 +1,6 @@
 """Sets of millions of ranges of addresses, as columns: 8 bytes for a range of IPv4, 32 for another.
 
-Addresses are numbers of 128 bits, IPv4 in its mapped form (`lzr.rows`), as in `lzr.sweep.ranges`.
+Addresses are numbers of 128 bits, IPv4 in its mapped form (`lzr.rows`), as in `lzr.ranges`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.ranges import Range
 from lzr.rows import V4_MAPPED
-from lzr.sweep.ranges import Range
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from lzr import addresses
+from lzr.addresstext import ranges_of
 from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
 from lzr.analysis.metadata import ran_to_its_end, section
-from lzr.sweep.ranges import Range, difference, intersection, union
-from lzr.targets.blocklist import ranges_of
+from lzr.ranges import Range, difference, intersection, union
 from lzr.targets.screen import PRINTERS
 
 _EVERY_PORT = ((0, 65535),)

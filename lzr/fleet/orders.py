@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lzr.addresstext import ranges_of
 from lzr.fleet.plan import is_name
 from lzr.safetext import plain
-from lzr.targets.blocklist import ranges_of
 
 MOST = 4096
 """Most orders of a plan, as of one scan."""

@@ -16,7 +16,7 @@ from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
 from lzr.options.table import Options
 from lzr.protocols._catalogue import BY_NAME, PROTOCOLS
 from lzr.protocols._protocol import Protocol
-from lzr.sweep.ranges import size, union
+from lzr.ranges import size, union
 
 AUTO = ("http", "tls", "sip", "dns", "smb", "oracle", "pptp", "wait")
 """http and tls find most services, the next five add most to them (docs/response-matrix.md), and `wait` sends

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lzr.ranges import Range, difference, union
 from lzr.rows import TARGET
-from lzr.sweep.ranges import Range, difference, union
 from lzr.targets.reader import Batch, Reader
 
 _V4 = 0xFFFF << 32

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lzr.kernels import NATIVE, in_c
 from lzr.packet.sharding import layout
-from lzr.sweep.ranges import Range, size, union
+from lzr.ranges import Range, size, union
 
 MOST_PAIRS = 1 << 48
 """Most pairs: all of IPv4 with all ports. At a million a second that takes nine years."""

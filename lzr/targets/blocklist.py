@@ -1,7 +1,7 @@
 """Which addresses may be contacted: blocklist and allowlist in ZMap's format.
 
-A list names addresses, networks (CIDR) and ranges (``10.0.0.1-10.0.0.9``), one a line; ``#`` starts a
-comment; both families. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
+A list names addresses, networks and ranges of both families, one a line (`lzr.addresstext`); ``#``
+starts a comment. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
 looked up with one binary search, however long the list is. A network with host bits set is taken whole
 (``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. Names are given back as names, and looked up by the caller
 (``coordinator/input/networks.py``).
@@ -22,108 +22,20 @@ IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover `
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.addresstext import entries
+from lzr.ranges import Range, union
 from lzr.rows import V4_MAPPED
-from lzr.targets.reader import excerpt, v4_number
-
-Range = tuple[int, int]
-"""First and last address, as 128-bit numbers."""
 
 _LOW = (1 << 64) - 1
 _NAT64 = 0x0064FF9B << 96
 _6TO4, _6TO4_SHIFT = 0x2002 << 112, 80
 _TEREDO, _ISATAP = 0x20010000, 0x00005EFE
 _V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
-
-
-_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
-"""A host's name (RFC 1123 §2.1), with the underscores that some have; a letter tells it from a number."""
-
-
-def ranges_of(text: str) -> list[Range]:
-    """What one entry covers. Raises ValueError."""
-    low, dash, high = text.partition("-")
-    if dash:
-        low, high = low.strip(), high.strip()
-        if "/" in text or not low or not high:
-            raise ValueError(text)
-        if high.isascii() and high.isdigit():  # 10.0.0.1-9, as nmap and masscan have it
-            high = f"{low.rpartition('.')[0]}.{high}"
-        (first, end), (start, last) = ranges_of(low)[0], ranges_of(high)[0]
-        one_family = (v4_number(low) >= 0) == (v4_number(high) >= 0)
-        if (first, start) != (end, last) or first > last or not one_family:
-            raise ValueError(text)
-        return _without_mapped(first, last)
-    address, slash, length = text.partition("/")
-    v4 = v4_number(address)
-    if slash and not (length.isascii() and length.isdigit() and int(length) <= (32 if v4 >= 0 else 128)):
-        raise ValueError(text)
-    if v4 >= 0:
-        free = 32 - int(length) if slash else 0
-        first = V4_MAPPED | v4 >> free << free
-        return [(first, first | (1 << free) - 1 if free else first)]
-    if "%" in text:
-        raise ValueError(text)
-    # IPv6Network is not used: a hit list of 100,000 addresses is read in 0.52 of the time without it.
-    free = 128 - int(length) if slash else 0
-    first = int(ipaddress.IPv6Address(address)) >> free << free
-    return _without_mapped(first, first | (1 << free) - 1 if free else first)
-
-
-def _without_mapped(first: int, last: int) -> list[Range]:
-    """An IPv6 range without the mapped form of IPv4, unless it lies within that form and so means it."""
-    if last < _V4_FIRST or first > _V4_LAST or first >= _V4_FIRST:
-        return [(first, last)]
-    return [one for one in ((first, _V4_FIRST - 1), (_V4_LAST + 1, last)) if one[0] <= one[1]]
-
-
-def _lines(text: str) -> Iterator[str]:
-    """The lines, one at a time: a list of them all would take more memory than the text."""
-    at = 0
-    while (end := text.find("\n", at)) >= 0:
-        yield text[at:end]
-        at = end + 1
-    yield text[at:]
-
-
-def entries(text: str) -> tuple[list[Range], dict[str, int]]:
-    """What a list's text covers, and the names in it with their lines. Raises ValueError, with the line."""
-    ranges: list[Range] = []
-    names: dict[str, int] = {}
-    for number, line in enumerate(_lines(text), 1):
-        entry = line.split("#", 1)[0].strip()
-        if not entry:
-            continue
-        try:
-            ranges += ranges_of(entry)
-        except ValueError:
-            if _NAME.fullmatch(entry) and len(entry) <= 253:
-                names.setdefault(entry, number)
-                continue
-            shown = excerpt(entry.encode("utf-8", "replace"))
-            raise ValueError(f"line {number}: {shown!r} is neither an address nor a network") from None
-    return ranges, names
-
-
-def _merged(ranges: list[Range]) -> list[Range]:
-    """The addresses of these ranges, as sorted ranges that do not touch each other."""
-    merged: list[Range] = []
-    first = last = -2
-    for at, end in sorted(ranges):
-        if at <= last + 1:
-            last = max(last, end)
-            continue
-        merged.append((first, last))
-        first, last = at, end
-    merged.append((first, last))
-    return merged[1:] if ranges else []
 
 
 def _forms(merged: list[Range]) -> list[Range]:
@@ -139,10 +51,10 @@ class Prefixes:
     """A set of addresses."""
 
     def __init__(self, ranges: list[Range]) -> None:
-        merged = _merged(ranges)
+        merged = union(ranges)
         forms = _forms(merged)
         if forms:
-            merged = _merged(merged + forms)
+            merged = union(merged + forms)
         self._first_hi, self._first_lo = _halves([first for first, _ in merged])
         self._last_hi, self._last_lo = _halves([last for _, last in merged])
 

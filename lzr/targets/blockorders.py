@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lzr.addresstext import ranges_of
 from lzr.errors import wide_text
-from lzr.targets.blocklist import ranges_of
 
 Order = dict[str, Any]
 

@@ -170,14 +170,3 @@ def spread(index: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
         return index
     step = int(count * _GOLDEN) | 1
     return index * np.uint64(step) & np.uint64(count - 1)
-
-
-def merged(ranges: list[tuple[int, int]]) -> Ports:
-    """The same ranges, sorted and disjoint."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
-        else:
-            found.append((first, last))
-    return tuple(found)

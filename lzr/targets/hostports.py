@@ -1,13 +1,17 @@
-"""Parses the two halves of a target as it is written: an address, network, range or name, and its ports."""
+"""Parses the two halves of a target as it is written: an address, network, range or name, and its ports.
+
+Addresses, networks and ranges are parsed by `lzr.addresstext`.
+"""
 
 from __future__ import annotations
 
 import re
 
-from lzr import addresses
+from lzr import addresses, addresstext
+from lzr.ranges import Range, union
 from lzr.rows import V4_MAPPED
-from lzr.targets.expand import MOST_ADDRESSES, Block, Ports, merged
-from lzr.targets.reader import Refused, refuse_many, v4_number
+from lzr.targets.expand import MOST_ADDRESSES, Block, Ports
+from lzr.targets.reader import Refused, refuse_many
 
 NO_PORT = "no port"
 BAD_PORT = "the port is not a whole number from 1 to 65535"
@@ -32,7 +36,7 @@ def ports_of(text: str) -> Ports:
         if last < first:
             raise Refused("a range of ports that ends before it begins")
         found.append((first, last))
-    return merged(found)
+    return tuple(union(found))
 
 
 def only_tcp(protocol: str) -> None:
@@ -51,61 +55,41 @@ def block_of(text: str, ports: Ports) -> Block:
             raise Refused("not an IPv6 address in the brackets")
     if not text:
         raise Refused("no address")
-    v4 = v4_number(text)
+    v4 = addresses.v4_number(text)
     if v4 >= 0:
         refuse_many(0, V4_MAPPED | v4)
         return Block((0, V4_MAPPED | v4), ports)
-    if "%" in text:
-        raise Refused("not an address: one with a zone (%) cannot be scanned")
-    if "/" in text:
-        return _network(text, ports)
-    span = re.fullmatch(r"([0-9.]+)-([0-9.]+)", text) or re.fullmatch(
+    try:
+        found = _range(text)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if found is None:
+        return Block((0, 0), ports, name=_name(text))
+    return _block(found, ports)
+
+
+def _range(text: str) -> Range | None:
+    """The addresses that a text names; None if it has the form of a name. Raises ValueError."""
+    if "/" in text and "%" not in text:
+        return addresstext.network(text)
+    ends = re.fullmatch(r"([0-9.]+)-([0-9.]+)", text) or re.fullmatch(
         r"([0-9a-fA-F:]+)-([0-9a-fA-F:]+)", text
     )
-    if span and (":" in span[1] or span[1].count(".") == 3):
-        return _range(span[1], span[2], ports)
-    if ":" in text:
-        halves = _address(text)
-        refuse_many(*halves)
-        return Block(halves, ports)
-    return Block((0, 0), ports, name=_name(text))
+    if ends and (":" in ends[1] or ends[1].count(".") == 3):
+        return addresstext.span(ends[1], ends[2])
+    if ":" in text or "%" in text:
+        one = addresstext.address(text)
+        return one, one
+    return None
 
 
-def _address(text: str) -> addresses.Halves:
-    try:
-        return addresses.parse(text)
-    except ValueError:
-        raise Refused("not an address") from None
-
-
-def _network(text: str, ports: Ports) -> Block:
-    address, _, length = text.partition("/")
-    six = ":" in address
-    width = 128 if six else 32
-    if not (length.isascii() and length.isdigit() and int(length[:4]) <= width):
-        raise Refused(f"not a network: what follows / is not a number from 0 to {width}")
-    hi, lo = _address(address)
-    return _run(
-        (hi << 64 | lo) >> width - int(length) << width - int(length), 1 << width - int(length), ports
-    )
-
-
-def _range(first: str, last: str, ports: Ports) -> Block:
-    if last.isdigit() and ":" not in first:  # 10.0.0.1-50
-        last = f"{first.rpartition('.')[0]}.{last}"
-    (hi, lo), (end_hi, end_lo) = _address(first), _address(last)
-    count = (end_hi << 64 | end_lo) - (hi << 64 | lo) + 1
-    if count < 1:
-        raise Refused("a range of addresses that ends before it begins")
-    return _run(hi << 64 | lo, count, ports)
-
-
-def _run(start: int, count: int, ports: Ports) -> Block:
+def _block(range_: Range, ports: Ports) -> Block:
+    count = range_[1] - range_[0] + 1
     if count > MOST_ADDRESSES:
         raise Refused(
             f"more than {MOST_ADDRESSES:,} addresses on a line (the most is a /8, or a /104 of IPv6)"
         )
-    ends = [((at >> 64), at & (1 << 64) - 1) for at in (start, start + count - 1)]
+    ends = [((at >> 64), at & (1 << 64) - 1) for at in range_]
     if ends[0][0] != ends[1][0]:
         raise Refused("a range of addresses across two /64 networks: write several")
     if count == 1 or all(hi >> 56 == 0xFF or _is_multicast(hi, lo) for hi, lo in ends):

@@ -17,8 +17,9 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
+from lzr.ranges import union
 from lzr.targets import lines
-from lzr.targets.expand import Block, merged
+from lzr.targets.expand import Block
 from lzr.targets.hostports import BAD_PORT, NO_PORT, block_of, only_tcp, ports_of
 from lzr.targets.lines import BLANK
 from lzr.targets.reader import LineReader, Refused, Target
@@ -110,7 +111,7 @@ def _grepable(match: re.Match[str]) -> list[Block]:
         fields = entry.split("/")
         if len(fields) >= 3 and fields[1] == "open" and fields[2] == "tcp":
             ports += ports_of(fields[0])
-    return [block_of(match[1], merged(ports))] if ports else []
+    return [block_of(match[1], tuple(union(ports)))] if ports else []
 
 
 def _masscan_list(match: re.Match[str]) -> list[Block]:

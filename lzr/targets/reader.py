@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.rows import TARGET, V4_MAPPED, Opening, join, pick
+from lzr.safetext import excerpt
 from lzr.targets.expand import Block, Expansion, Folded
 from lzr.targets.lines import BLANK, LONGEST_LINE, Scan
 
@@ -30,7 +31,6 @@ SHOWN = 10
 UNFOLDED = 8192
 """Targets expanded from lines that name many, in one batch."""
 
-EXCERPT = 60  # characters of a refused line that are shown
 _MARK = b"\xef\xbb\xbf"
 
 _PACK = struct.Struct("<QQQQQIIIHHHBB")  # rows.TARGET
@@ -85,31 +85,9 @@ class Target(NamedTuple):
     ttl: int = 0
 
 
-def excerpt(text: bytes) -> str:
-    """The beginning of a line as harmless ASCII, at most `EXCERPT` characters."""
-    short = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in text[:EXCERPT])
-    return short if len(text) <= EXCERPT else short[: EXCERPT - 3] + "..."
-
-
-def v4_number(text: str) -> int:
-    """A dotted quad without leading zeros as a 32-bit number, or -1. Several times as fast as `ipaddress`."""
-    number = 0
-    parts = text.split(".")
-    if len(parts) != 4:
-        return -1
-    for part in parts:
-        if not (part.isascii() and part.isdigit()) or len(part) > 3 or (part[0] == "0" and len(part) > 1):
-            return -1
-        byte = int(part)
-        if byte > 255:
-            return -1
-        number = number << 8 | byte
-    return number
-
-
 def host(text: str, refusal: str) -> addresses.Halves:
     """The address of one host. Raises Refused: `refusal` if it is no address at all."""
-    v4 = v4_number(text)
+    v4 = addresses.v4_number(text)
     if v4 >= 0:
         halves = 0, V4_MAPPED | v4
     else:

@@ -52,7 +52,7 @@ def show_port_list(pairs: tuple[tuple[int, int], ...]) -> str:
 
 def _target(text: str) -> str:
     """An address, a network, a range of addresses, or a name."""
-    from lzr.targets.blocklist import entries  # only who sweeps pays for it
+    from lzr.addresstext import entries  # only who sweeps pays for it
 
     covered, names = entries(text) if text.strip() and "#" not in text and "\n" not in text else ([], {})
     if not covered and not any("." in name for name in names):

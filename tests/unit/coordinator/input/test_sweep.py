@@ -12,9 +12,10 @@ from coordinator.checkpoint.resumecommand import command
 from coordinator.files.filereader import FileReader
 from coordinator.input.awaiting import typed
 from coordinator.input.sweep import Sweep, limited, swept
+from lzr.addresstext import ranges_of
 from lzr.errors import UsageError
 from lzr.options.parse import parse
-from lzr.targets.blocklist import Blocklist, ranges_of
+from lzr.targets.blocklist import Blocklist
 from tests import ROOT
 
 READER = FileReader(lambda seconds: False, lambda sentence: None)

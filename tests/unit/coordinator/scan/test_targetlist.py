@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lzr.sweep.ranges import size
-from lzr.targets.blocklist import ranges_of
+from lzr.addresstext import ranges_of
+from lzr.ranges import size
 from tests import ROOT
 
 WORDS = ("-p", "80,443", "192.0.2.0/28", "2001:db8::/126", "--dryrun", "-e", "7")

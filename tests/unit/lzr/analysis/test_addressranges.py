@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
+from lzr.addresses import v4_number
 from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
+from lzr.ranges import Range, union
 from lzr.rows import V4_MAPPED
-from lzr.sweep.ranges import Range, union
-from lzr.targets.reader import v4_number
 
 LAST = V4_MAPPED | 0xFFFFFFFF
 EVERY = (1 << 128) - 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lzr.addresstext import ranges_of
 from lzr.sweep.reader import SweepReader, hosts
-from lzr.targets.blocklist import ranges_of
 
 
 def test_its_text_holds_no_target() -> None:

@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lzr.addresstext import ranges_of
 from lzr.rows import FRAME, V4_MAPPED
 from lzr.sweep.permutation import MOST, Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
-from lzr.targets.blocklist import ranges_of
 
 KEYS = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 

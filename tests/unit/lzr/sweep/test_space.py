@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lzr.addresstext import ranges_of
+from lzr.ranges import Range, difference, union
 from lzr.rows import FRAME, V4_MAPPED
-from lzr.sweep.ranges import Range, difference, union
 from lzr.sweep.space import MOST_PAIRS, Space
-from lzr.targets.blocklist import ranges_of
 
 pytestmark = pytest.mark.usefixtures("kernels")
 

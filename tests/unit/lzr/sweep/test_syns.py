@@ -8,6 +8,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from lzr.addresses import parse
+from lzr.addresstext import ranges_of
 from lzr.layout import MAX_FRAME
 from lzr.ownaddresses import OwnAddresses
 from lzr.packet.segments import Builder, LinkHeader
@@ -18,7 +19,6 @@ from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.syns import Syns
-from lzr.targets.blocklist import ranges_of
 
 pytestmark = pytest.mark.usefixtures("kernels")
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from lzr import addresses
 from lzr.rows import TARGET, V4_MAPPED
+from lzr.safetext import EXCERPT
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
 from lzr.targets.lines import LONGEST_LINE
 from lzr.targets.lists import ListReader
-from lzr.targets.reader import EXCERPT, SHOWN, UNFOLDED, Batch, Reader
+from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
 from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
 from tests.wire import kernels_of

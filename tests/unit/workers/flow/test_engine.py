@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lzr.addresstext import ranges_of
 from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages
@@ -17,7 +18,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, SEGMENT, TARGET, FlowState, Opening, Reason
 from lzr.sweep.space import Space
-from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
+from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import OPEN, SMALL, TAKE, FlowEngine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import RefusedFrames

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lzr.addresstext import ranges_of
 from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
 from lzr.packet import ways
@@ -12,7 +13,6 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import TARGET
 from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import Space
-from lzr.targets.blocklist import ranges_of
 from workers.flow.sweeper import _MAKE, Sweeper
 
 SECOND = 10**9

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.analysis.ranges import MAPPED, NOTHING, Ranges, keys
+from lzr.analysis.addressfacts import MAPPED, NOTHING, Ranges, keys
 
 _FOUR = st.integers(0, 300).map(lambda n: MAPPED + (n * 7).to_bytes(4, "big"))
 _SIX = st.integers(0, 300).map(lambda n: b"\x20\x01" + bytes(6) + (n << 40).to_bytes(8, "big"))

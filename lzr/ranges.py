@@ -1,15 +1,18 @@
-"""Sets of addresses as sorted, disjoint ranges of 128-bit numbers; IPv4 in its mapped form (`lzr.rows`)."""
+"""Sets of whole numbers as sorted, disjoint ranges: united, subtracted, intersected, counted.
+
+The numbers are addresses (128 bits, IPv4 in its mapped form, see `lzr.rows`) or ports.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 Range = tuple[int, int]
-"""First and last address."""
+"""First and last number."""
 
 
 def union(ranges: Iterable[Range]) -> list[Range]:
-    """The addresses of these ranges, as sorted ranges that do not touch each other."""
+    """The numbers in these ranges, as sorted ranges that do not touch each other."""
     found: list[Range] = []
     for range_ in sorted(ranges):
         first, last = range_
@@ -23,7 +26,7 @@ def union(ranges: Iterable[Range]) -> list[Range]:
 
 
 def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
-    """The addresses in `ranges` that are not in `without`; both are as `union` gives them."""
+    """The numbers in `ranges` that are not in `without`; both are as `union` gives them."""
     found: list[Range] = []
     at = 0
     for range_ in ranges:
@@ -42,7 +45,7 @@ def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
 
 
 def intersection(one: list[Range], other: list[Range]) -> list[Range]:
-    """The addresses that are in both; both are as `union` gives them."""
+    """The numbers that are in both; both are as `union` gives them."""
     found: list[Range] = []
     a = b = 0
     while a < len(one) and b < len(other):
@@ -57,5 +60,5 @@ def intersection(one: list[Range], other: list[Range]) -> list[Range]:
 
 
 def size(ranges: Iterable[Range]) -> int:
-    """How many addresses."""
+    """How many numbers."""
     return sum(last - first + 1 for first, last in ranges)

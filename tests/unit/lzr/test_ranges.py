@@ -1,4 +1,4 @@
-"""Sets of addresses against Python's own sets."""
+"""Sets of numbers against Python's own sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.sweep.ranges import Range, difference, intersection, size, union
+from lzr.ranges import Range, difference, intersection, size, union
 
 SOME = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))))
 
