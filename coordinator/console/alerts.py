@@ -46,7 +46,7 @@ class Alerts:
             if self._silent:
                 self._console.alert("neighbours", _silent(self._routing.silent), lost=False)
             else:
-                totals.alerts.pop("neighbours", None)  # all of them have answered after all
+                self._console.withdraw("neighbours")  # all of them have answered after all
 
     def note_unsent(self, errors: Iterable[str]) -> None:
         """errors: names of the errno values with which the kernel has refused packets, from a worker's

@@ -45,7 +45,7 @@ about a millisecond."""
 
 _FRESH_ENOUGH = 0.5
 """Seconds; how old the figures may be that the metrics port serves. A judgement."""
-_GROWING = ("egress", "unroutable", "neighbours", "drops", "answers")
+_GROWING = ("egress", "unroutable", "neighbours", "drops", "answers", "messages")
 """Alerts that contain a growing count: only the first is logged."""
 FRESH = 60.0
 """Seconds for which a note is shown among the dashboard's warnings; the summary at the end lists all
@@ -68,7 +68,7 @@ _UNTOLD = About()
 class Console:
     """Dashboard or status line, status file, metrics, control socket, automatic worker counts.
 
-    totals: the coordinator's own figures, to be kept up to date by it.
+    totals: the coordinator's own figures, kept up to date by its `Upkeep`.
     meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
     invoker: user and group that files made here belong to.
     typed: the input is typed on the terminal that the dashboard would be on.
@@ -91,10 +91,10 @@ class Console:
         self.log = Log(options.verbosity) if log is None else log
         self.totals = Totals(
             total=options.targets_total,
-            rate_limit=options.rate if options.send_syns or options.dryrun else None,
             packet_limit=options.max_rate,
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
+            sweep=bool(options.target_ports),
             title=about.title or shown(options.handshakes),
             cores=about.cores,
             guard_missing=about.guard_missing,
@@ -162,6 +162,11 @@ class Console:
                 self.note("targets are read from this terminal, below; Ctrl-D ends them")
 
     @property
+    def results_lost(self) -> bool:
+        """Whether an alert said that results are missing or wrong."""
+        return self.totals.results_lost
+
+    @property
     def report_every(self) -> float:
         """Seconds between reports of the other processes, so that what is shown is recent enough."""
         return FRAME if self._shows else 2 * FRAME
@@ -192,6 +197,10 @@ class Console:
             (self.log.error if lost else self.log.warn)(sentence)
         self.totals.alerts[kind] = sentence
         self.totals.results_lost |= lost
+
+    def withdraw(self, kind: str) -> None:
+        """Show the warning of this kind no more: what it said has passed."""
+        self.totals.alerts.pop(kind, None)
 
     def miss(self, what: str, sentence: str) -> None:
         """Say that a file beside the results (a log, a trace, metadata) does not hold all: no result is lost,

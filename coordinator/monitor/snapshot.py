@@ -169,7 +169,11 @@ class Figures(Struct):
 
 
 class Totals(Figures):
-    """The coordinator's own figures: it updates one object and hands it to `Meter.snapshot`."""
+    """The coordinator's own figures, which the console hands to `Meter.snapshot`, to be shown.
+
+    Written by `coordinator.scan.accounts` (what it counts), `coordinator.scan.upkeep` (all that others know)
+    and `coordinator.console` (alerts and warnings).
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
     found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)

@@ -76,6 +76,11 @@ class Accounts:
         """Inputs that were admitted and have no fate yet."""
         return self._ledger.open
 
+    @property
+    def interrupted(self) -> int:
+        """Inputs that were given up because the scan was told to end."""
+        return self._totals.interrupted
+
     def take(self, written: messages.Written) -> int:
         """Take a collector's report that outcomes are written. Returns how many inputs got their fate.
 

@@ -17,7 +17,7 @@ from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
-from coordinator.monitor.snapshot import BlockOrder, Phase
+from coordinator.monitor.snapshot import BlockOrder
 from coordinator.scan.blocks import ranges, to_plain
 from coordinator.scan.parts import assemble
 from coordinator.scan.prepare import Prepared
@@ -82,7 +82,7 @@ class Loop:
             self._turns()
             gone = self._reports.reader_gone
             if gone or self.accounts.enough:
-                self._parts.totals.ending = "the reader of the output has gone" if gone else _ENOUGH
+                self._parts.state.ending = "the reader of the output has gone" if gone else _ENOUGH
                 self._abandon()
         except (ScanError, ChildProcessError, InputDiffers) as error:
             failure, mistaken = str(error), isinstance(error, InputDiffers)
@@ -105,7 +105,7 @@ class Loop:
             workers = self._parts.ready.workers
             want = Want(workers.flow, workers.collect)
             self._reports.apply(self._parts.supervisor.handle(want, time.monotonic()))
-            self._parts.totals.phase = Phase.RUNNING
+            self._parts.state.begun = True
 
     def _turns(self) -> None:
         touched, console = True, self._parts.console
@@ -121,6 +121,7 @@ class Loop:
                     self._upkeep.update(now)  # so that what is shown is of this moment
                 for command in console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
+                    self._upkeep.update(now)  # who asks next is shown what it did
                 if not self._quitting:
                     touched = self._turn(console.patience(now))
             if self._quitting:
@@ -140,7 +141,7 @@ class Loop:
         if others_ready or self._upkeep.due(now) or (self._deadline is not None and now >= self._deadline):
             self._look_around(now)
         worked = False
-        if not parts.totals.paused:
+        if not parts.state.paused:
             room = parts.feeder.has_room
             worked = parts.reading.unfold(room) or parts.reading.read(now, room)
             worked |= parts.feeder.dispatch(now)
@@ -156,7 +157,7 @@ class Loop:
         finished = self._finished
         if finished:
             self._look_around(now)
-        parts.totals.busy_ns += int((time.monotonic() - now) * 1e9)
+        parts.state.busy_ns += int((time.monotonic() - now) * 1e9)
         return not finished and self._waiting.wait(
             patience, now, worked=worked, upkeep=self._upkeep.wait(now)
         )
@@ -181,8 +182,7 @@ class Loop:
     @property
     def _unfinished(self) -> bool:
         """Whether something is left that --resume could do."""
-        totals = self._parts.totals
-        given_up = self._abandoned or totals.cut_short or totals.interrupted > 0
+        given_up = self._abandoned or self._parts.state.cut_short or self.accounts.interrupted > 0
         return self._parts.checkpoint is not None and given_up and not self.accounts.enough
 
     def _close(self) -> None:
@@ -229,7 +229,7 @@ class Loop:
         if self._interrupted > 1:
             self._quitting = True
             return
-        self._parts.totals.draining = True
+        self._parts.state.draining = True
         self._finish()
         self._parts.console.acknowledge(f"{signal.Signals(self._signals.number).name}: {_FINISHING}")
 
@@ -244,14 +244,13 @@ class Loop:
         """Carry out a command from a key or the control socket."""
         match command.kind:
             case "pause" | "resume":
-                self._parts.totals.paused = command.kind == "pause"
+                self._parts.state.paused = command.kind == "pause"
             case "rate":
-                rate = command.wanted_rate(self._parts.pacer.rate)
-                self._parts.pacer.set_rate(rate, now)
-                self._parts.totals.rate_limit = rate
+                pacer = self._parts.pacer
+                pacer.set_rate(command.wanted_rate(pacer.rate), now)
             case "drain":
-                self._parts.totals.draining = True
-                self._parts.totals.paused = False
+                self._parts.state.draining = True
+                self._parts.state.paused = False
                 self._cut_short()
             case "quit":
                 self._quitting = True
@@ -281,10 +280,10 @@ class Loop:
         """Read no more of the input; the known or estimated total stays."""
         if not self._parts.reading.ended:
             self._upkeep.estimate()
-            self._parts.totals.cut_short = True
+            self._parts.state.cut_short = True
         self._parts.reading.end()
         if self._parts.sweeping is not None and not self._parts.sweeping.scheduler.all_assigned:
-            self._parts.totals.cut_short = True
+            self._parts.state.cut_short = True
             self._parts.sweeping.stop()
 
     def _finish(self) -> None:

@@ -28,6 +28,17 @@ from lzr.pacing.bucket import DEPTH, Pacer
 from lzr.sweep.scheduler import Scheduler
 
 
+class ScanState(Struct):
+    """What the loop has decided, by itself or because somebody asked for it. `Upkeep` has it shown."""
+
+    begun: bool = False  # the first workers and collectors were asked for
+    paused: bool = False  # no input is read, nothing new is begun
+    draining: bool = False  # no more is begun, as somebody asked for that
+    cut_short: bool = False  # it ends before its input does
+    ending: str = ""  # why it ended, where it was not done
+    busy_ns: int = 0  # time for which the loop did not wait
+
+
 class Parts(Struct, frozen=True):
     """The parts of a running scan. sweeping: None unless address space is swept. checkpoint: None without
     --checkpoint.
@@ -35,6 +46,7 @@ class Parts(Struct, frozen=True):
 
     ready: Prepared
     console: Console
+    state: ScanState
     totals: Totals
     pool: Pool
     intake: Intake
@@ -85,12 +97,10 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         admit=departure.routing.admit,
         unroutable=accounts.unroutable,
     )
-    totals.shards = job.shards
-    totals.sweep = bool(options.target_ports)
-    totals.rate_limit = pacer.rate
     return Parts(
         ready=ready,
         console=console,
+        state=ScanState(),
         totals=totals,
         pool=opened.pool,
         intake=begun.intake,

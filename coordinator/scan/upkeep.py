@@ -116,8 +116,10 @@ class Upkeep:
         return whole.to_dict()
 
     def update(self, now: float) -> None:
-        """Bring the figures of the coordinator up to date."""
-        totals, machine = self._parts.totals, self._parts.supervisor.machine
+        """Bring the figures up to date. Only `Accounts`, which counts, and the console, which warns, write to
+        them besides.
+        """
+        totals, state, machine = self._parts.totals, self._parts.state, self._parts.supervisor.machine
         ended = self._parts.reading.ended
         if self._parts.sweeping is not None:
             self._parts.sweeping.update()
@@ -135,8 +137,13 @@ class Upkeep:
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
         totals.blocks = self._parts.blocks.look()
+        totals.shards, totals.rate_limit = self._parts.ready.job.shards, self._parts.pacer.rate
+        totals.paused, totals.draining, totals.cut_short = state.paused, state.draining, state.cut_short
+        totals.ending, totals.busy_ns = state.ending, state.busy_ns
         if totals.input_ended and not totals.backlog:
             totals.phase = Phase.FINISHING
+        elif state.begun:
+            totals.phase = Phase.RUNNING
         if now >= self._judged + _JUDGED_OVER:
             verdict = judge(
                 self._parts.reading.take_seen(),
@@ -158,7 +165,7 @@ class Upkeep:
             was = (
                 "message between the processes was" if refused == 1 else "messages between the processes were"
             )
-            totals.alerts["messages"] = f"{refused:,} {was} not believed"
+            self._parts.console.alert("messages", f"{refused:,} {was} not believed", lost=False)
 
     def estimate(self) -> None:
         """Estimate how many inputs there are, where the user has not said so."""

@@ -44,7 +44,7 @@ class Waiting:
         """
         parts = self._parts
         others = self._urgent if not parts.intake.parked else (*self._urgent, *parts.intake.awaited)
-        reads = not parts.totals.paused and parts.feeder.has_room
+        reads = not parts.state.paused and parts.feeder.has_room
         rest = parts.reading.rest(now)
         resting = reads and rest > 0.0  # reports can wait as long
         awaited = others
@@ -81,7 +81,7 @@ class Waiting:
         """Seconds until the first part has something to do by itself. reads: there is room for input. rest:
         seconds until the input is read.
         """
-        parts, paused = self._parts, self._parts.totals.paused
+        parts, paused = self._parts, self._parts.state.paused
         seconds = _IDLE
         if reads:
             if parts.intake.pending or (not rest and parts.reading.pending):

@@ -121,4 +121,4 @@ def conclude(record: Metadata, console: Console, log: Log) -> int:
 
 def _with_losses(status: int | None, console: Console) -> int | None:
     """The exit status, which is LOST in place of OK where results, or a file beside them, were lost."""
-    return LOST if status == OK and (console.totals.results_lost or console.not_whole) else status
+    return LOST if status == OK and (console.results_lost or console.not_whole) else status

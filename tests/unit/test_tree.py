@@ -236,6 +236,31 @@ def test_which_kernels_run_is_chosen_in_one_place() -> None:
     assert asking == ["lzr/kernels.py"]
 
 
+def test_the_figures_of_a_scan_are_written_where_they_are_said_to_be() -> None:
+    """By who counts, by who brings together what others know, and by who warns: nobody else."""
+    writers = {name(path) for path in SOURCES if any(is_figure(target) for target in assigned(path))}
+    console = {"coordinator/console/console.py", "coordinator/console/alerts.py"}
+    assert writers == {"coordinator/scan/accounts.py", "coordinator/scan/upkeep.py"} | console
+
+
+def assigned(path: Path) -> Iterator[ast.expr]:
+    """What a module assigns to, adds to, or puts items into."""
+    for node in nodes(path):
+        match node:
+            case ast.Assign(targets=targets):
+                for target in targets:
+                    yield from target.elts if isinstance(target, ast.Tuple) else [target]
+            case ast.AugAssign(target=target):
+                yield target
+
+
+def is_figure(target: ast.expr) -> bool:
+    """Whether this is `totals.one`, `self._totals.one`, `self._parts.totals.one` or an item of it."""
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return isinstance(target, ast.Attribute) and ast.unparse(target.value).endswith("totals")
+
+
 def test_no_module_imports_itself_by_a_detour() -> None:
     """Not even in a function: what imports what is a graph without a circle."""
     list(TopologicalSorter(imports()).static_order())  # or a CycleError that names them

@@ -52,7 +52,7 @@ class Scene:
             ),
             departure=SimpleNamespace(routing=pipes["routing"]),
             intake=self.intake,
-            totals=SimpleNamespace(paused=False),
+            state=SimpleNamespace(paused=False),
             feeder=self.feeder,
             reading=self.reading,
             supervisor=SimpleNamespace(unread=False, machine=SimpleNamespace(moving=False)),
@@ -114,7 +114,7 @@ def test_the_first_of_all_parts_counts(scene: Scene) -> None:
     assert scene.waiting._soonest(0.0, True, 0.01) == 0.007
     scene.feeder.waiting = True
     assert scene.waiting._soonest(0.0, True, 0.01) == waiting._STUCK
-    scene.parts.totals.paused = True
+    scene.parts.state.paused = True
     scene.intake.backlog = (1,)
     scene.feeder.waiting = False
     assert scene.waiting._soonest(0.0, False, 0.0) == 0.007, "paused, so its backlog does not count"
