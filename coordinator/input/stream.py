@@ -71,7 +71,10 @@ class Stream:
         self._over = False  # the thread reads no more
         self._thread: threading.Thread | None = None
         self._capacity = self._pipe = 0  # bytes that a writer may be ahead of us; 0: nobody waits
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        self._start = self._length = 0  # bytes of a regular file: where we begin, where it ends
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            self._start, self._length = os.lseek(descriptor, 0, os.SEEK_CUR), status.st_size
             self._born = -math.inf
             return  # nobody is held up by a file that is read late, and what it tells of is past
         self._pipe = pipes.widen(descriptor)
@@ -196,6 +199,21 @@ class Stream:
                 return None
             self.stop_reading_ahead()
         return self._take()
+
+    def total(self, read: int) -> int | None:
+        """About how many inputs there are in all, where `read` have been read so far; None: not known.
+
+        A regular file has a length, and no thread reads ahead of us in it: so much was read for so many
+        inputs, so much is left. For people (progress bar, time left); nothing is decided by it.
+        """
+        if self._length <= self._start:
+            return None
+        at = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        taken = at - self._start
+        if not taken or not read:
+            return None
+        left = max(0, self._length - at)  # a file may be cut or grow while it is read
+        return read + round(left * read / taken)
 
     def _take(self) -> bytes | None:
         self.full = False

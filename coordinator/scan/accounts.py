@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.input.intake import Intake
-from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.processes.pool import Pool
@@ -181,14 +180,6 @@ class Accounts:
         totals.duplicates = fates.duplicates + self._late_duplicates
         totals.backlog = backlog
         totals.in_flight = max(0, self._ledger.open - backlog)
-
-    def estimate(self, size: InputSize, most: int | None) -> None:
-        """Estimate the number of inputs from the length of the input. most: the limit given by the user."""
-        totals = self._totals
-        total = size.total(self._intake.fates.read + self._intake.coming)
-        if total is not None and most is not None:
-            total = max(totals.read, min(total, most))
-        totals.total, totals.total_estimated = total, True
 
 
 class Acknowledgements:

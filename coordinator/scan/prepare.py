@@ -21,7 +21,6 @@ from coordinator.guard.guard import Guard
 from coordinator.guard.widening import Widening, listened, widens
 from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Admission, Intake
-from coordinator.input.size import InputSize
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import (
@@ -63,16 +62,14 @@ list may begin with hosts that have no route, but hardly with thousands."""
 class Begun(Struct, frozen=True):
     """The input, read as far as its first targets, if it has any.
 
-    seed, secrets: of this run. size: estimates how many inputs there are. more: the input has not ended. now:
-    when the scan began (monotonic seconds). low: of a sweep, the first pair without a fate. first: TARGET
-    rows, by which the way out is found.
+    seed, secrets: of this run. more: the input has not ended. now: when the scan began (monotonic seconds).
+    low: of a sweep, the first pair without a fate. first: TARGET rows, by which the way out is found.
     """
 
     seed: int
     secrets: Secrets
     ledger: Ledger
     intake: Intake
-    size: InputSize
     more: bool
     now: float
     low: int = 0
@@ -124,13 +121,12 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         checkpoint=checkpoint,
         input_hash=opened.record.input_hash if options.metadata_file else None,
     )
-    size = InputSize(opened.text.stream.descriptor)
     invite(options)
     more = first_targets(intake, opened.text, signals, options, opened.log)
     for sentence in intake.sentences:
         opened.log.info(sentence)
     intake.sentences.clear()
-    begun = Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
+    begun = Begun(seed, Secrets.derive(seed), ledger, intake, more, time.monotonic())
     if opened.sweep is None:
         return replace(begun, first=tuple(intake.backlog))
     low = 0 if checkpoint is None or checkpoint.done is None else checkpoint.done.low

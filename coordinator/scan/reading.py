@@ -113,6 +113,12 @@ class InputReading:
                 self._zmap_waits = False
                 self._note(_OVERTAKEN)
 
+    def total(self) -> int | None:
+        """About how many inputs there are in all; None: not known."""
+        if self._text is None:
+            return None
+        return self._text.stream.total(self._intake.fates.read + self._intake.coming)
+
     def stop_reading_ahead(self) -> None:
         """End the thread that reads ahead, once all it has read was taken. To be called when the workers are
         there.

@@ -169,7 +169,10 @@ class Upkeep:
 
     def estimate(self) -> None:
         """Estimate how many inputs there are, where the user has not said so."""
-        options = self._parts.ready.job.options
-        if not self._parts.reading.ended and options.targets_total is None:
-            most = options.max_targets if isinstance(options.max_targets, int) else None
-            self._parts.accounts.estimate(self._parts.ready.begun.size, most)
+        options, totals, reading = self._parts.ready.job.options, self._parts.totals, self._parts.reading
+        if reading.ended or options.targets_total is not None:
+            return
+        total = reading.total()
+        if total is not None and isinstance(options.max_targets, int):
+            total = max(totals.read, min(total, options.max_targets))
+        totals.total, totals.total_estimated = total, True

@@ -284,6 +284,30 @@ def test_a_file_is_old(tmp_path: Path) -> None:
         assert first + b"".join(drain(made)) == path.read_bytes()
 
 
+def test_how_many_inputs_a_file_holds_is_estimated_from_what_was_read_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b"10.0.0.1:80\n" * 60_000)
+    with path.open("rb", buffering=0) as file:
+        file.read(12 * 100)  # somebody else's
+        made = Stream(file.fileno())
+        assert made.total(0) is None
+        first = made.read()
+        assert first is not None
+        assert len(first) == CHUNK
+        assert abs((made.total(CHUNK // 12) or 0) - 59_900) <= 1
+        drain(made)
+        assert made.total(59_900) == 59_900
+        path.write_bytes(b"")  # cut while it is read
+        assert made.total(59_900) == 59_900
+
+
+def test_how_many_inputs_a_pipe_will_bring_is_not_known(pipe: tuple[int, int]) -> None:
+    made = Stream(pipe[0])
+    write(pipe[1], [LINE % 1]).join(20)
+    assert drain(made)
+    assert made.total(1) is None
+
+
 @pytest.mark.parametrize(
     ("has", "allowed", "then"),
     [

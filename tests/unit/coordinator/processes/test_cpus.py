@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.input.size import InputSize
 from coordinator.processes.cpus import bound, choose, interrupts, order, shards, usable
 
 
@@ -64,27 +63,6 @@ def test_quota_of_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (place / "cpu.cfs_quota_us").write_text(f"{quota}\n")
         (place / "cpu.cfs_period_us").write_text("100000\n")
     assert usable(tmp_path) == (2, "the cgroup's quota is 1.5 of 8 cores")
-
-
-def test_how_much_is_to_come(tmp_path: Path) -> None:
-    path = tmp_path / "input"
-    path.write_text("10.0.0.1:80\n" * 1000)
-    with path.open("rb", buffering=0) as file:
-        file.read(12 * 100)  # somebody else's
-        size = InputSize(file.fileno())
-        assert size.total(0) is None
-        file.read(12 * 300)
-        assert size.total(300) == 900
-        file.read()
-        assert size.total(900) == 900
-        path.write_text("")  # cut while it is read
-        assert size.total(900) == 900
-    ours, theirs = os.pipe()
-    try:
-        assert InputSize(ours).total(5) is None
-    finally:
-        os.close(ours)
-        os.close(theirs)
 
 
 def test_where_processes_are_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
