@@ -87,6 +87,7 @@ class Checkpoint:
         self._directory = directory
         self._invoker = invoker
         self._place = place
+        self._presumed = np.zeros(0, np.uint64)
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self._trouble = ""
@@ -100,6 +101,12 @@ class Checkpoint:
     def settled(self, lines: NDArray[np.uint64]) -> None:
         """Note that these inputs have their fate, and their records are within the lengths of the outputs."""
         self.progress.add(lines)
+
+    def presume(self, lines: NDArray[np.uint64]) -> None:
+        """Note that these inputs count as having their fate in the next checkpoint only: something else may
+        become of them.
+        """
+        self._presumed = lines
 
     def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
         """Compare our source addresses, where the user gave none, with those of the scan that is resumed.
@@ -151,9 +158,14 @@ class Checkpoint:
         return self._trouble
 
     def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
+        progress = self.progress
+        if len(self._presumed):
+            progress = Progress(progress.low, progress.above())
+            progress.add(self._presumed)
+            self._presumed = self._presumed[:0]
         return Saved(
             self.options,
-            self.progress,
+            progress,
             outputs,
             summary,
             self.input.prefix,

@@ -127,6 +127,11 @@ class Accounts:
         if self._checkpoint is not None:
             self._checkpoint.settled(lines)
 
+    def presume(self, lines: NDArray[np.uint64]) -> None:
+        """Note that these input lines have their fate in the next checkpoint, if not in the one after it."""
+        if self._checkpoint is not None:
+            self._checkpoint.presume(lines)
+
     def blocked(self, lines: NDArray[np.uint64]) -> None:
         """Count pairs of a sweep that are blocked; that is their fate."""
         self._intake.fates.blocked += len(lines)

@@ -25,8 +25,9 @@ from lzr.secrets import Key
 from lzr.sweep.everywhere import LOOK, Everywhere
 from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.heat import Heat
-from lzr.sweep.scheduler import Closed, Mask, Scheduler, Stretch, Verdict
+from lzr.sweep.scheduler import Closed, Mask, Scheduler, Stretch
 from lzr.sweep.share import Share
+from lzr.sweep.verdict import Verdict
 from lzr.targets.screen import overview
 
 _BATCH = 8192  # pairs in one message
@@ -296,17 +297,17 @@ class Sweeping:
             self._accounts.unanswered(_reasons(counts), _places(closed))
 
     def quiet(self, now: float) -> dict[str, int]:
-        """For a checkpoint: counts, by reason, of pairs whose answers are not awaited any longer; they have
-        their fate from now on.
+        """For the next checkpoint: counts, by reason, of pairs that have their fate in it, as their answers
+        are not to be expected any longer. Where one comes all the same, the checkpoint after it has it open.
         """
         found = self.scheduler.quiet(self._heard(now))
-        self._accounts.settled(_places(found))
+        self._accounts.presume(_places(found))
         return _reasons(_counts(found))
 
     @property
     def asked(self) -> int:
         """Pairs to which this run has sent, or is sending, SYNs."""
-        return max(0, self.scheduler.next - self._begin - self._before)
+        return max(0, self.scheduler.next - self._begin - self._before - self.scheduler.not_asked)
 
     def update(self) -> None:
         """Bring the figures up to date."""

@@ -174,7 +174,9 @@ class FirewallProbes:
         return self.known if self.wanted and ports > 1 else None
 
     def begin(self, slots: Slots) -> None:
-        """Reset what is known of these slots: they hold new flows, for which no probe has been sent."""
+        """Reset what is known of these slots: they hold new flows, for which no probe has been sent, or new
+        probes.
+        """
         self._fit()
         self._asked[slots], self._hits[slots] = False, 0
 
@@ -223,7 +225,7 @@ class FirewallProbes:
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
         probes["state"] = FlowState.PROBE
         slots = store.allocate(len(probes))
-        self._fit()
+        self.begin(slots)  # or what a flow to another host has left there would move with the probe
         self._parent[slots] = np.repeat(parents, config.haf)
         chosen = store.choose_ports(
             probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT

@@ -53,8 +53,8 @@ from lzr.ipc.schema import (
 from lzr.packet.ways import WayKind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, FlowState, Reason
 from lzr.sweep.everywhere import TOLD
-from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import RANGE
+from lzr.sweep.verdict import Verdict
 
 Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
 _TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<u8"))
@@ -131,7 +131,7 @@ _REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD, kind="table")
 
 
 class SweepAnswers(Message, frozen=True):
-    """Answers to a sweep's SYNs, a row for each pair, with its `lzr.sweep.scheduler.Verdict`. sent: numbers
+    """Answers to a sweep's SYNs, a row for each pair, with its `lzr.sweep.verdict.Verdict`. sent: numbers
     of stretches whose SYNs have all left.
     """
 

@@ -30,7 +30,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lzr.packet.icmp import KINDS
+from lzr.sweep.verdict import SPOKEN, Verdict
 
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
@@ -47,37 +47,14 @@ SETTLED = 1.0
 """Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent."""
 
 
-class Verdict:
-    """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it. BLOCKED: it may not be contacted any more. FIREWALL: it is not asked (again), since its
-    host is an ACKing firewall. From UNREACHABLE on: what an ICMP error said (`lzr.packet.icmp.KINDS`).
-    """
-
-    NOTHING, ANSWERED, REFUSED, NO_WAY, BLOCKED, BEFORE, FIREWALL, UNREACHABLE = range(8)
-    COUNT = UNREACHABLE + len(KINDS)
-    TOLD = (ANSWERED, REFUSED, NO_WAY, BLOCKED, *range(UNREACHABLE, COUNT), FIREWALL)
-    """Those that a worker reports, the stronger first: a host's own answer counts for more than a router's
-    error."""
-
-
-_SPOKEN = np.isin(
-    np.arange(Verdict.COUNT),
-    (
-        *(Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY),
-        *(Verdict.BLOCKED, Verdict.BEFORE, Verdict.FIREWALL),
-    ),
-    kind="table",
-)
-"""Verdicts that nothing can improve on; an ICMP error may still be followed by the host's own answer."""
-
-
 class Stretch(Struct):
     """first, count: its places. worker: the one that has it. sent_at: when its last SYN left, None until
     then.
 
     more: how many more SYNs each of its pairs is to get after this. doubtful: answers were lost while a
     worker had this and had not sent it to its end. lost: answers may have been lost since its SYNs left.
-    dropped: how often it is assigned again because frames found no room. asked: pairs that get a SYN.
+    dropped: how often it is assigned again because frames found no room. asked: pairs that get a SYN. tried:
+    it is assigned again, so SYNs may have left for any of its pairs before.
     """
 
     number: int
@@ -90,6 +67,7 @@ class Stretch(Struct):
     lost: bool = False
     dropped: int = 0
     asked: int = 0
+    tried: bool = False
 
 
 class Closed(Struct, frozen=True):
@@ -102,7 +80,7 @@ class Closed(Struct, frozen=True):
 class Scheduler:
     """repeats: answers of pairs that had answered before. late: answers after the time of their pair was
     over, or of pairs that were never assigned. unsent: pairs to be asked, of stretches that are given and not
-    sent.
+    sent. not_asked: pairs so far that were sent no SYN, as their hosts answer on any port.
     """
 
     def __init__(
@@ -124,6 +102,7 @@ class Scheduler:
         self.next = begin
         self.repeats = self.late = 0
         self.unsent = 0
+        self.not_asked = 0
         self._cooldown, self._probes, self._pause = cooldown, probes, pause
         self._done = done
         self._base = begin  # place of the first verdict
@@ -182,7 +161,7 @@ class Scheduler:
         while self._again:
             stretch = self._again.popleft()
             known = self._of(stretch)
-            skip = _SPOKEN[known] if stretch.lost else known != Verdict.NOTHING
+            skip = SPOKEN[known] if stretch.lost else known != Verdict.NOTHING
             if skip.all():
                 stretch.sent_at, stretch.more = now, 0
                 continue
@@ -215,6 +194,7 @@ class Scheduler:
             known[count:] = Verdict.NOTHING
             self.next -= stretch.count - count
             stretch.count = count
+        self.not_asked += int(np.count_nonzero(self._of(stretch) == Verdict.FIREWALL))
 
     def give_back(self, stretch: Stretch) -> None:
         """The stretch could not be sent to the worker: it is the next one to be taken."""
@@ -311,6 +291,7 @@ class Scheduler:
 
     def _assign_again(self, stretch: Stretch, *, lost: bool) -> None:
         stretch.worker, stretch.sent_at, stretch.doubtful, stretch.lost = "", None, False, lost
+        stretch.tried = True
         self._again.append(stretch)
 
     def _is_due(self, stretch: Stretch, now: float) -> bool:
@@ -320,12 +301,17 @@ class Scheduler:
 
     def hear(self, places: Places, verdicts: Verdicts) -> Mask:
         """(n,) bool: which of these verdicts are news: the first on a pair, its first SYN-ACK, or after an
-        ICMP error the host's own answer.
+        ICMP error the host's own answer. That a pair gets no SYN is none where it may have had one before: it
+        is waited for, and silent if nothing comes.
         """
         news = np.zeros(len(places), bool)
         inside = (places >= self._base) & (places < self.next)
         self.late += int(len(places) - np.count_nonzero(inside))
         present = set(verdicts.tolist())
+        if Verdict.FIREWALL in present:
+            spared = np.flatnonzero(inside & (verdicts == Verdict.FIREWALL))
+            spared = spared[self._tried(places[spared])]
+            inside[spared] = False
         for verdict in (verdict for verdict in Verdict.TOLD if verdict in present):
             chosen = np.flatnonzero(inside & (verdicts == verdict))
             if not len(chosen):
@@ -337,10 +323,22 @@ class Scheduler:
                 better |= known == Verdict.REFUSED
             if verdict in (Verdict.ANSWERED, Verdict.REFUSED):
                 better |= known >= Verdict.FIREWALL
+                self.not_asked -= int(np.count_nonzero(better & (known == Verdict.FIREWALL)))
+            elif verdict == Verdict.FIREWALL:
+                self.not_asked += int(np.count_nonzero(better))
             self._verdicts[at[better]] = verdict
             news[chosen[first[better]]] = True
         self.repeats += int(np.count_nonzero(inside & ~news))
         return news
+
+    def _tried(self, places: Places) -> Mask:
+        """(n,) bool: which of these places, all of them open, are in a stretch that was assigned again."""
+        tried = np.fromiter((stretch.tried for stretch in self._open), bool, len(self._open))
+        if not tried.any():
+            return np.zeros(len(places), bool)
+        starts = np.fromiter((stretch.first for stretch in self._open), np.int64, len(self._open))
+        found: Mask = tried[np.searchsorted(starts, places, "right") - 1]
+        return found
 
     # --- the end of a stretch ------------------------------------------------------------------------------
 
@@ -354,7 +352,7 @@ class Scheduler:
             verdicts = self._of(stretch)
             over = not stretch.more and stretch.sent_at + self._cooldown <= now
             # Mostly one of the first few is unknown: that is seen in a hundredth of the time.
-            if not over and (Verdict.NOTHING in verdicts.tobytes() or not _SPOKEN[verdicts].all()):
+            if not over and (Verdict.NOTHING in verdicts.tobytes() or not SPOKEN[verdicts].all()):
                 break
             found.append(Closed(stretch.first, verdicts.copy()))
             self._open.popleft()

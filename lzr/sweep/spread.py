@@ -58,11 +58,14 @@ class Spread(Generic[T]):
         self._until = begin + span
         self.waiting += count
 
-    def restart(self) -> None:
-        """The part of which some were taken is begun anew."""
-        if self._parts:
-            self.waiting += self._parts[0].done
-            self._parts[0].done = 0
+    def restart(self) -> T | None:
+        """The part of which some were taken is begun anew; returns it, None if there is none."""
+        if not self._parts or not self._parts[0].done:
+            return None
+        part = self._parts[0]
+        self.waiting += part.done
+        part.done = 0
+        return part.what
 
     def due(self, now: int) -> int:
         """How many pairs may be taken now."""

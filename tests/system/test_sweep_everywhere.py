@@ -132,3 +132,33 @@ def test_a_port_scan_leaves_them_alone_too(arena: Range) -> None:
         assert found.recorded(letter) == asked
     assert found.reasons["not_asked"] == sum(len(ports - found.ports(letter)) for letter in EVERYWHERE)
     assert sum(found.reasons.values()) == len(CLASSES) * PORTS
+
+
+def test_hosts_with_hundreds_of_services_are_asked_on_every_port(arena: Range) -> None:
+    """Printers, mail servers, boxes full of containers: whatever they say, they answer on no random port."""
+    ports, letters, haf = 4096, "hqr", 3
+    services = np.random.default_rng(7).permutation(np.arange(1, ports + 1))[:200].astype(np.uint64)
+    first = 10 << 24 | 64 << 16
+    table = arena.lab.directory / "services"
+    pairs = [np.uint64(first + host << 16) | services for host in range(len(letters))]
+    np.sort(np.concatenate(pairs)).astype("<u8").tofile(table)
+    arena.respond(classes=letters + "c", source=SCANNER, more=["--table", str(table)])
+    words = ("-p", f"1-{ports}", "10.64.0.0-10.64.0.2", "-haf", str(haf), "-r", "2000", *QUICK)
+    with capture(arena.far) as seen:
+        done = lzr(arena, "-handshakes", "http", *words, "-w", TWO, "-f", "-")
+    assert done.returncode == 0, done.stderr
+    records, _ = parse(done.stdout)
+    asked = {
+        (segment.target, segment.dport)
+        for segment in seen.stop()
+        if segment.source == SCANNER and segment.letters == "S"
+    }
+    probed = {host for host, port in asked if port > ports}
+    assert probed == {f"10.64.0.{last}" for last in range(len(letters))}
+    assert len([port for _, port in asked if port <= ports]) == len(letters) * ports
+    assert not any(record.get("ackingFirewall") for record in records)
+    found = sorted((record["saddr"], record["sport"]) for record in records)
+    assert found == sorted((host, port) for host in probed for port in services.tolist())
+    assert f"inputs: {len(letters) * ports} read = {len(letters) * ports} recorded (agree)" in " ".join(
+        done.stderr.split()
+    )

@@ -24,11 +24,11 @@ from lzr.rows import FRAME, TARGET, join, pick
 from lzr.sweep.awaited import Awaited
 from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
 from lzr.sweep.permutation import Permutation
-from lzr.sweep.scheduler import Verdict
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.spread import Spread
 from lzr.sweep.syns import Syns
+from lzr.sweep.verdict import Verdict
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 
@@ -69,6 +69,7 @@ class Sweeper:
         self._sparse = 1  # of so many of them one has a SYN
         self._tell_at = 0
         self._begun: list[messages.Stretch] = []  # whose last SYN was made
+        self._twice: set[int] = set()  # numbers of stretches asked again here, as some SYNs may not have left
         # Numbers of those that left this worker, and the packets made then.
         self._leaving: deque[tuple[int, int]] = deque()
         self._rows: list[Rows] = []
@@ -109,11 +110,12 @@ class Sweeper:
                 to, made = min(end, self._made_to), self._made_to - self._made_from
                 # Some of its pairs may have no SYN: the others are spread as the pairs are.
                 first, last = (len(self._made) * (pairs - self._made_from) // made for pairs in (at, to))
-                parts.append(self._permitted(self._made[first:last]))
+                parts.append(self._permitted(self._made[first:last], twice=stretch.number in self._twice))
                 most -= len(parts[-1])
                 at = to
             if over:
                 self._begun.append(stretch)
+                self._twice.discard(stretch.number)
             self._left = 0 if over else self._made_to - end
             pairs -= count
         rows = join(parts) if parts else np.empty(0, FRAME)
@@ -124,10 +126,12 @@ class Sweeper:
         """SYNs that had not left were dropped: all of their stretches are asked again, by us if we get
         another ring, or else by whoever is given them when we end.
         """
-        self.to_ask.restart()
+        if (begun := self.to_ask.restart()) is not None:
+            self._twice.add(begun.number)
         self._left = 0
         for stretch in self._begun:
             self.to_ask.put(stretch, stretch.count, 0, now)
+            self._twice.add(stretch.number)
         self._begun.clear()
 
     def _make(self, stretch: messages.Stretch, begin: int, ways: Ways) -> None:
@@ -144,15 +148,16 @@ class Sweeper:
         if len(lost):
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 
-    def _permitted(self, rows: Rows) -> Rows:
+    def _permitted(self, rows: Rows, *, twice: bool) -> Rows:
         """The FRAME rows to hosts that may be contacted and are worth it; the coordinator is told of the
-        others.
+        others. twice: their SYNs may have left before, so it cannot be said that they got none.
         """
         if self.firewalls is not None:
             known = self.firewalls(rows)
             if known.any():
                 behind = _targets(pick(rows, known))
-                self._tell(behind, np.full(len(behind), Verdict.FIREWALL, np.uint8))
+                if not twice:
+                    self._tell(behind, np.full(len(behind), Verdict.FIREWALL, np.uint8))
                 rows = pick(rows, ~known)
         if self.policy is None:
             return rows

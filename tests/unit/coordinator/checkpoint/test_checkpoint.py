@@ -73,6 +73,24 @@ def test_progress_stays_small() -> None:
     assert len(Saved(LIST, progress).pack()) < 4096
 
 
+def test_what_is_presumed_holds_for_one_checkpoint(tmp_path: Path) -> None:
+    """The next one goes by what has become of it since."""
+    made = Checkpoint(tmp_path, LIST)
+    made.settled(lines(0, 1))
+    made.presume(lines(2, 3, 5))
+    for done in ({0, 1, 2, 3, 5}, {0, 1}):
+        assert made.finish([], [], {}) == ""
+        kept = load(tmp_path)
+        assert kept is not None
+        assert set(np.flatnonzero(kept.progress.among(0, 10)).tolist()) == done
+    made.presume(lines(2, 3))
+    made.settled(lines(2))
+    assert made.finish([], [], {}) == ""
+    kept = load(tmp_path)
+    assert kept is not None
+    assert kept.progress.low == 4
+
+
 # --- the file ----------------------------------------------------------------------------------------------
 
 

@@ -18,9 +18,10 @@ from lzr.pacing.bucket import Pacer
 from lzr.packet import ways
 from lzr.rows import FRAME, TARGET
 from lzr.sweep.permutation import Permutation
-from lzr.sweep.scheduler import Scheduler, Verdict
+from lzr.sweep.scheduler import Scheduler
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
+from lzr.sweep.verdict import Verdict
 from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
 
 

@@ -13,10 +13,10 @@ from coordinator.scan import sweeping
 from coordinator.scan.sweeping import Sweeping
 from lzr.ipc import messages
 from lzr.pacing.bucket import Pacer
-from lzr.rows import TARGET
+from lzr.rows import FRAME, TARGET
 from lzr.sweep.everywhere import LOOK
-from lzr.sweep.scheduler import Verdict
-from tests.unit.coordinator.scan.test_feeder import Feeding
+from lzr.sweep.verdict import Verdict
+from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
 from tests.unit.coordinator.scan.test_sweeping import RATE, Workers, made
 
 ADDRESSES, PORTS = 128, 1 << 13
@@ -93,6 +93,38 @@ def test_where_only_such_hosts_are_left_they_are_gone_through_at_once(
     assert turns <= ADDRESSES * PORTS // LOOK + 2
     assert swept.scheduler.unsent == 0
     assert (swept.scheduler.open_verdicts == Verdict.FIREWALL).all()
+
+
+def test_pairs_that_got_no_syn_are_not_among_those_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    swept = begun(monkeypatch, Told(monkeypatch))
+    not_asked(swept, np.arange(ADDRESSES) % 2 == 0)
+    asked = turns(swept, 0.1, 1.0)
+    assert swept.asked == asked < 0.6 * swept.scheduler.next
+
+
+def test_who_answers_late_is_open_in_the_next_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silent in one, answered and without a record in the next: killed then, it would have neither count nor
+    record.
+    """
+    presumed: list[list[int]] = []
+    swept = begun(monkeypatch, Told(monkeypatch))
+    accounts = SimpleNamespace(presume=lambda places: presumed.append(places.tolist()))
+    monkeypatch.setattr(swept, "_accounts", accounts)
+    for shard in range(SHARDS):
+        swept.heard_until.open(shard, "flow-0.1")
+    turns(swept, 0.0, 0.5)
+    swept.heard_until.note("flow-0.1", 3.0)
+    pairs = swept.scheduler.next
+    assert swept.quiet(3.0) == {"no_syn_ack": pairs}
+    rows = np.zeros(10, TARGET)
+    frames = np.zeros(10, FRAME)
+    swept._share.pairs(100, frames)
+    for name in ("peer_hi", "peer_lo", "peer_port"):
+        rows[name] = frames[name]
+    verdicts = np.full(10, Verdict.ANSWERED, np.uint8)
+    swept.hear([("flow-0.1", messages.SweepAnswers([], rows, verdicts))], 3.0)
+    assert swept.quiet(3.0) == {"no_syn_ack": pairs - 10}
+    assert presumed == [[*range(pairs)], [*range(100), *range(110, pairs)]]
 
 
 def test_where_few_hosts_are_such_the_coordinator_looks_at_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:

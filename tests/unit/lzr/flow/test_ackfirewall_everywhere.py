@@ -161,6 +161,26 @@ def test_probes_and_what_they_found_move_with_their_shard() -> None:
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
 
 
+def test_a_probe_has_nothing_of_a_flow_that_was_in_its_row_before() -> None:
+    """A shard moves while a host with some services is probed, in the rows of flows to one that is not."""
+    play = sweep(haf=3)
+    for peer in range(10, 30):
+        play >> Line(peer=peer)
+        flow = len(play.connections) - 1
+        play.sent()
+        play >> Got("A", ack=6, conn=flow)
+        probes = [sent.conn for sent in play.sent() if sent.flags == "S"]
+        play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+    play >> 9.0
+    play.sent()
+    assert [end["reason"] for end in play.ended()] == ["acking_firewall"] * 20
+    assert len(answered(play, EACH, peer=2)) == 3
+    play >> Move()
+    play.table.hear = lambda segments: 0
+    play.table.firewall_probes.sweep(FEW_PORTS + 1)
+    play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)
+
+
 def test_what_others_have_found_is_believed() -> None:
     play = sweep()
     play.table.firewall_probes.learn(np.array([0, PEER + 1, 0, PEER + 7], np.uint64))

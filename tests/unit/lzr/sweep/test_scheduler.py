@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lzr.sweep.scheduler import AGAIN, AGAIN_DROPPED, SETTLED, Scheduler, Verdict
+from lzr.sweep.scheduler import AGAIN, AGAIN_DROPPED, SETTLED, Scheduler
+from lzr.sweep.verdict import Verdict
 
 ANSWERED, REFUSED = Verdict.ANSWERED, Verdict.REFUSED
 COOLDOWN = 8.0
@@ -166,6 +167,7 @@ class Sweep(RuleBasedStateMachine):
         self.news: Counter[int] = Counter()
         self.ends: dict[int, int] = {}
         self.deaths = self.drops = 0
+        self.everywhere: set[int] = set()  # places whose hosts are known to answer on any port
 
     @rule(place=st.sampled_from("01"), most=st.integers(1, 30))
     def assign(self, place: str, most: int) -> None:
@@ -179,6 +181,7 @@ class Sweep(RuleBasedStateMachine):
     def send(self, place: str) -> None:
         if self.given[place]:
             number, asked = self.given[place].pop(0)
+            asked = self.spared(asked)
             self.asked.update(asked)
             self.last.update(dict.fromkeys(asked, self.now))
             assert self.scheduler.sent(number, self.names[place], self.now)
@@ -190,12 +193,23 @@ class Sweep(RuleBasedStateMachine):
         self.deaths += 1
         old, self.given[place] = self.given[place], []
         if again and old:  # the SYNs left, and nobody was told
-            self.asked.update(old[0][1])
+            self.asked.update(self.spared(old[0][1]))
         dead = self.names[place]
         self.names[place] = f"{dead[:-1]}{int(dead[-1]) + 1}"
         self.scheduler.left(dead, self.now, lost=True)
         for number, _ in old:
             assert not self.scheduler.sent(number, dead, self.now)
+
+    def spared(self, places: list[int]) -> list[int]:
+        """Those that the worker does ask; of the others it tells."""
+        left = [place for place in places if place in self.everywhere]
+        for place in hear(self.scheduler, Verdict.FIREWALL, *left):
+            assert not self.asked[place]
+        return [place for place in places if place not in self.everywhere]
+
+    @rule(places=st.sets(st.integers(0, 199), max_size=20))
+    def find(self, places: set[int]) -> None:
+        self.everywhere |= places
 
     @rule(before=st.sampled_from((0.0, 0.1, 1.0)))
     def drop(self, before: float) -> None:
@@ -222,7 +236,9 @@ class Sweep(RuleBasedStateMachine):
             for at, verdict in enumerate(each.verdicts.tolist(), each.first):
                 assert at not in self.ends
                 self.ends[at] = verdict
-                assert verdict or (self.asked[at] and self.last[at] + COOLDOWN <= self.now)
+                assert verdict != Verdict.FIREWALL or not self.asked[at]
+                in_time = self.asked[at] and self.last.get(at, 0.0) + COOLDOWN <= self.now
+                assert verdict or in_time or at in self.everywhere
 
     @invariant()
     def an_answer_counts_once(self) -> None:
@@ -239,6 +255,7 @@ class Sweep(RuleBasedStateMachine):
                 break
         assert self.scheduler.finished
         assert sorted(self.ends) == list(range(200))
+        assert self.scheduler.not_asked == sum(end == Verdict.FIREWALL for end in self.ends.values())
         assert {place for place, verdict in self.ends.items() if verdict == ANSWERED} == set(self.news)
         assert max(self.asked.values()) <= 2 + 2 * self.deaths + self.drops
 
@@ -340,9 +357,41 @@ def test_who_is_not_asked_has_its_fate_and_may_still_answer() -> None:
     scheduler = Scheduler(4, cooldown=COOLDOWN, probes=2)
     number, *_ = given(scheduler, "flow-0.1", 0.0)
     assert hear(scheduler, Verdict.FIREWALL, 0, 1, 2) == [0, 1, 2]
+    assert scheduler.not_asked == 3
     assert hear(scheduler, ANSWERED, 0) == [0]
+    assert scheduler.not_asked == 2
     assert hear(scheduler, Verdict.FIREWALL, 0) == []
     scheduler.sent(number, "flow-0.1", 0.1)
     assert given(scheduler, "flow-0.1", 2.0)[2] == [3]
     scheduler.sent(number, "flow-0.1", 2.0)
     assert closed(scheduler, 2.0 + COOLDOWN) == [[ANSWERED, Verdict.FIREWALL, Verdict.FIREWALL, 0]]
+    assert scheduler.not_asked == 2
+
+
+def test_who_was_sent_a_syn_and_gets_no_other_is_waited_for() -> None:
+    """Its host was found to answer on any port after its first SYN: that it was not asked would not be true,
+    and an answer may be on its way.
+    """
+    scheduler = Scheduler(20, cooldown=COOLDOWN, probes=2)
+    numbers = [given(scheduler, "flow-0.1", 0.0)[0] for _ in range(2)]
+    scheduler.sent(numbers[0], "flow-0.1", 0.0)
+    assert given(scheduler, "flow-0.1", 1.0)[2] == list(range(10))
+    assert hear(scheduler, Verdict.FIREWALL, *range(20)) == list(range(10, 20))
+    scheduler.sent(numbers[0], "flow-0.1", 1.0)
+    scheduler.sent(numbers[1], "flow-0.1", 1.0)
+    assert (scheduler.not_asked, scheduler.repeats) == (10, 0)
+    assert closed(scheduler, 1.0) == []
+    assert hear(scheduler, ANSWERED, 3) == [3]
+    found = np.concatenate([each.verdicts for each in scheduler.close(1.0 + COOLDOWN)]).tolist()
+    assert found == [0, 0, 0, ANSWERED, *[0] * 6, *[Verdict.FIREWALL] * 10]
+
+
+def test_what_a_dead_worker_may_have_sent_was_asked() -> None:
+    scheduler = Scheduler(20, cooldown=COOLDOWN)
+    given(scheduler, "flow-0.1", 0.0)
+    number, *_ = given(scheduler, "flow-1.1", 0.0)
+    assert hear(scheduler, Verdict.FIREWALL, 10, 11) == [10, 11]
+    scheduler.left("flow-1.1", 0.1, lost=True)
+    assert given(scheduler, "flow-0.1", 0.2) == (number, 10, list(range(12, 20)))
+    assert hear(scheduler, Verdict.FIREWALL, 12, 13, 5) == [5]
+    assert scheduler.not_asked == 3

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lzr.sweep.hearduntil import HeardUntil
-from lzr.sweep.scheduler import AGAIN, Scheduler, Verdict
+from lzr.sweep.scheduler import AGAIN, Scheduler
+from lzr.sweep.verdict import Verdict
 
 COOLDOWN = 8.0
 PLACES = 120

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.sweep.scheduler import Scheduler, Verdict
+from lzr.sweep.scheduler import Scheduler
+from lzr.sweep.verdict import Verdict
 
 COOLDOWN = 8.0
 
@@ -36,6 +37,7 @@ def test_as_many_are_asked_as_may_be_and_no_place_is_left_out() -> None:
     assert scheduler.unsent == 100
     verdicts = np.full(1000, Verdict.FIREWALL)
     verdicts[::10] = Verdict.NOTHING
+    assert scheduler.not_asked == 900
     assert np.array_equal(scheduler.open_verdicts, verdicts)
 
 

@@ -11,8 +11,8 @@ from lzr.ipc import messages
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import TARGET
-from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import Space
+from lzr.sweep.verdict import Verdict
 from workers.flow.sweeper import _MAKE, Sweeper
 
 SECOND = 10**9
@@ -116,6 +116,27 @@ def test_known_firewalls_get_no_syn_and_are_told_of(sweeper: Sweeper) -> None:
     assert (asked["peer_lo"] % 4 != 0).all()
     assert (report.rows["peer_lo"] % 4 == 0).all()
     assert sweeper.awaited._slices[-1].asked == len(asked)
+
+
+def test_of_pairs_whose_syns_may_have_left_it_is_not_said_that_they_got_none(sweeper: Sweeper) -> None:
+    everywhere = ways.everywhere()
+    everywhere.ways["source_hi"], everywhere.ways["source_lo"] = 0, 0xFFFF_C000_0201
+    known = False
+    sweeper.firewalls = lambda rows: np.full(len(rows), known)
+    for number in (1, 2, 3):
+        sweeper.put(messages.Stretch(number, 100 * number, 100, 0, 0, np.empty(0, np.uint8)))
+    assert len(sweeper.ask(150, everywhere, 0)) == 150  # the second in part, the third not at all
+    sweeper.ask_again(0)
+    known = True
+    assert not len(sweeper.ask(1000, everywhere, 0))
+    [report] = sweeper.reports(0, left=True)
+    assert sorted(report.sent) == [1, 2, 3]
+    assert set(report.verdicts.tolist()) == {Verdict.FIREWALL}
+    third, _ = sweeper._syns.take(300, 100, everywhere)
+    assert sorted(report.rows["peer_lo"].tolist()) == sorted(third["peer_lo"].tolist())
+    sweeper.put(messages.Stretch(4, 400, 100, 0, 0, np.empty(0, np.uint8)))
+    assert not len(sweeper.ask(1000, everywhere, 0))
+    assert len(sweeper.reports(0, left=True)[0].rows) == 100
 
 
 @pytest.mark.parametrize("every", [1, 50])
