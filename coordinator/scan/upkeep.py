@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from msgspec import Struct
+
 from coordinator.monitor.snapshot import Phase
 from coordinator.processes import heap
-from coordinator.scan.judging import judge
+from coordinator.scan.feeder import Paced
 from coordinator.scan.parts import Parts
+from coordinator.scan.reading import Seen
 from lzr.records.summary import Summary
 
 _EVERY = 0.2
@@ -16,6 +19,9 @@ _EVERY = 0.2
 loop a second, and a round costs as much as a turn (`python -m benchmarks.calm`)."""
 _JUDGED_OVER = 0.5
 """Seconds over which it is judged what held the scan back. A judgement: as often as a person can read it."""
+_NEARLY = 0.8
+"""Share of the rate from which it counts as reached. A judgement: over half a second a rate varies by a
+tenth."""
 
 
 class Upkeep:
@@ -176,3 +182,30 @@ class Upkeep:
         if total is not None and isinstance(options.max_targets, int):
             total = max(totals.read, min(total, options.max_targets))
         totals.total, totals.total_estimated = total, True
+
+
+class Judgement(Struct, frozen=True):
+    """What held the scan back.
+
+    paced: the rate. late: the rate, which was nevertheless not reached because the loop was late.
+    input_waiting: the scan waited for the input. input_held: the input waited for the scan.
+    """
+
+    paced: bool
+    late: bool
+    input_waiting: bool
+    input_held: bool
+
+
+def judge(seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool) -> Judgement:
+    """Decide what held the scan back over some time: the rate, the input or the workers.
+
+    rate: targets a second, None for no limit. seconds: the time judged. ended: the input has ended.
+    """
+    enough = paced.begun >= _NEARLY * (rate or 0.0) * seconds
+    return Judgement(
+        paced=paced.held and enough,
+        late=paced.held and not enough and not paced.clogged,
+        input_waiting=seen.starved and not (seen.filled or seen.held_up) and not ended,
+        input_held=seen.held_up and not ended,
+    )

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from coordinator.scan import sweeping
-from coordinator.scan.judging import judge
 from coordinator.scan.reading import Seen
 from coordinator.scan.sweeping import Sweeping
+from coordinator.scan.upkeep import judge
 from lzr.ipc import messages, packing
 from lzr.pacing.bucket import Pacer
 from lzr.packet import ways

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coordinator.scan.feeder import Paced
-from coordinator.scan.judging import Judgement, judge
 from coordinator.scan.reading import Seen
+from coordinator.scan.upkeep import Judgement, judge
 
 NOTHING = Judgement(paced=False, late=False, input_waiting=False, input_held=False)
 
