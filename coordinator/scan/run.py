@@ -20,7 +20,6 @@ from coordinator.processes.launch import Launched
 from coordinator.scan import wording
 from coordinator.scan.loop import Loop, ScanEnding
 from coordinator.scan.prepare import Prepared, begin, make_console, prepare
-from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
 from lzr import safetext
 from lzr.errors import UsageError
@@ -107,7 +106,7 @@ def _tell(ready: Prepared, ending: ScanEnding) -> None:
     """If nobody has answered, tell the user where to look."""
     options = ready.job.options
     snapshot = ready.console.snapshot(time.monotonic(), time.time())
-    said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)
+    said = wording.unanswered(snapshot, ready.egress.network, opening=options.send_syns)
     if said and ending.status == OK:
         if not options.quiet:
             print(safetext.line(f"lzr: {said}"), file=sys.stderr)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from coordinator.monitor.snapshot import Snapshot
 from coordinator.network.discover import Network
-from coordinator.scan.unanswered import unanswered
+from coordinator.scan.wording import unanswered
 
 NET = Network("lo", 1, 65536, True, bytes(6), ("127.0.0.1",), (), None, None, None, None)
 
