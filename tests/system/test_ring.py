@@ -20,8 +20,7 @@ from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
-from workers.flow.otherrings import OtherRings
-from workers.flow.ring import Arrivals, Ring
+from workers.flow.ring import Arrivals, OtherRings, Ring
 from workers.flow.transmitring import SendFailure
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]

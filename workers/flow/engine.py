@@ -18,12 +18,11 @@ from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
 from workers.flow.backlog import Backlog
 from workers.flow.icmperrors import ICMPErrors
-from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
 from workers.flow.outstanding import Outstanding, prompt
 from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
-from workers.flow.ring import Arrivals, Ring
+from workers.flow.ring import Arrivals, OtherRings, Ring
 from workers.flow.sendpaths import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit

@@ -7,6 +7,7 @@ The socket outlives its process, since the coordinator holds it. So a successor 
 it looks for the first frame to read, and for frames its predecessor has filled and not sent.
 
 Received frames are parsed as they are taken: those of all rings of a worker become one batch (`Arrivals`).
+Of the rings of other workers it is only seen whether they are filling up (`OtherRings`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import mmap
 import socket
 import struct
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,8 @@ from lzr.targets.blocklist import Blocklist
 from workers.flow.transmitring import TransmitRing
 
 Bytes = NDArray[np.uint8]
+
+_WORD = FRAME_SIZE // 4  # 32-bit words from one frame's status to the next
 
 
 class Arrivals:
@@ -202,3 +206,42 @@ class Ring:
         for name in ("_rows", "_flat", "_status"):
             setattr(self, name, None)
         self._map.close()
+
+
+class OtherRings:
+    """The receive rings of other workers, of which this one only looks whether they are filling up.
+
+    Any worker sends the SYNs of a sweep, and the answers come to the rings of all. A worker that has no
+    processor for a while cannot say that its rings are filling, but whoever holds their sockets can see it.
+    Each ring is mapped when it is first looked at, for reading only.
+    """
+
+    def __init__(
+        self, sockets: list[socket.socket], positions: NDArray[np.int64], frames: tuple[int, int]
+    ) -> None:
+        """sockets: by shard. positions: int64, shared by all workers: the next frame that a shard's owner
+        reads, at every second place. frames: how many each receive and each transmit ring has.
+        """
+        self._sockets, self._positions = sockets, positions[: 2 * len(sockets)]
+        self._frames = frames
+        self._words: dict[int, memoryview] = {}  # of the whole map, by shard
+
+    def filling(self, own: Container[int]) -> bool:
+        """Whether a ring of a shard that is not our own has so many frames that nobody has read that it is
+        filling up.
+        """
+        frames = self._frames[0]
+        for shard, at in enumerate(self._positions[::2].tolist()):
+            if shard in own:
+                self._words.pop(shard, None)
+            elif self._map(shard)[(at + full_from(frames)) % frames * _WORD] & STATUS_USER:
+                return True
+        return False
+
+    def _map(self, shard: int) -> memoryview:
+        found = self._words.get(shard)
+        if found is None:
+            size = sum(self._frames) * FRAME_SIZE
+            mapped = mmap.mmap(self._sockets[shard].fileno(), size, access=mmap.ACCESS_READ)
+            found = self._words[shard] = memoryview(mapped).cast("I")
+        return found

@@ -36,9 +36,8 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, FlowEngine
 from workers.flow.icmperrors import ICMPErrors
-from workers.flow.otherrings import OtherRings
 from workers.flow.outbox import Outbox
-from workers.flow.ring import Ring
+from workers.flow.ring import OtherRings, Ring
 from workers.flow.sendpaths import Routed
 from workers.flow.transmitring import SendFailure
 from workers.ipc import channels
