@@ -9,6 +9,7 @@ from lzr.targets import zmapfields
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -17,7 +18,7 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 def apply(values: dict[str, Any]) -> Options:
     """Options of what was given (attribute → value), the rules between options applied. Raises UsageError."""
     options = Options(**values)
-    if changes := _implied(options):
+    if changes := _implied(options, values):
         options = options.replace(**changes)
     for wrong, sentence in (*_conflicts(options), *_sweep(options)):
         if wrong:
@@ -25,9 +26,11 @@ def apply(values: dict[str, Any]) -> Options:
     return options.saying(values)
 
 
-def _implied(options: Options) -> dict[str, object]:
-    """What one option sets of others (attribute → value)."""
+def _implied(options: Options, given: Collection[str]) -> dict[str, object]:
+    """What one option sets of others (attribute → value). given: attributes of those that were given."""
     changes: dict[str, object] = {}
+    if options.bandwidth is not None and "rate" not in given:
+        changes["rate"] = None  # as in ZMap, whose --bandwidth sets the rate
     if options.dryrun or options.target_ports:
         changes["send_syns"] = True
     if options.force_all_handshakes:

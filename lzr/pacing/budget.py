@@ -12,7 +12,8 @@ from lzr.pacing.bucket import Bucket
 _SECOND = 1e9
 _AROUND = 24  # bytes: preamble 8, checksum 4, gap 12 (IEEE 802.3)
 _LEAST = 84
-_MOST = 8 * (1514 + _AROUND)  # bits
+_LARGEST = 1514
+_MOST = 8 * (_LARGEST + _AROUND)  # bits
 
 
 class Budget:
@@ -29,15 +30,18 @@ class Budget:
         self.frames(now)
         self._share = share
 
-    def frames(self, now: int) -> int:
-        """Packets that may leave now; ask again when they have left."""
+    def frames(self, now: int, octets: int = _LARGEST) -> int:
+        """Packets that may leave now; ask again when they have left. octets: what the frame of one has at
+        most.
+        """
         at, room = now / _SECOND, 1 << 30
         if self._packets is not None:
             room = int(self._packets.fill(at, self._share))
         if self._bits is not None:
             # Their size is not known yet: as many as surely fit, or one on credit.
             bits = self._bits.fill(at, self._share)
-            room = min(room, max(int(bits // _MOST), 1 if bits > 0 else 0))
+            most = 8 * max(_LEAST, octets + _AROUND)
+            room = min(room, max(int(bits // most), 1 if bits > 0 else 0))
         return max(0, room)
 
     def spend(self, packets: int, octets: int) -> None:

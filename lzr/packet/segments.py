@@ -230,6 +230,10 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
     return (total & 0xFFFF) + (total >> 16)
 
 
+SYN_OCTETS = 14 + 40 + 20 + 8
+"""Bytes of a frame with a SYN of ours, at most: link, IPv6 and TCP headers, options."""
+
+
 class LinkHeader(Struct, frozen=True):
     """The link-layer header of our frames: MACs of 6 bytes; the next hop may differ by family.
 

@@ -89,3 +89,15 @@ def test_everything_that_is_sent(arena: Range, option: str, limit: int) -> None:
     else:
         assert limit * 0.95 * seen.least <= seen.came <= limit * (1.02 * seen.most + 0.2), seen
     assert smooth(seen, limit)
+
+
+@pytest.mark.root
+def test_bits_alone_pace_a_sweep(arena: Range) -> None:
+    arena.respond(first=FIRST, port=PORT, source=SCANNER, classes="n")
+    limit = 20_000_000  # 29,000 SYNs a second: more than the rate is where no bits are given
+    source = arena.lab.directory / "nothing"
+    source.touch()
+    words = ["-p", str(PORT), "10.64.0.0/12", "-B", str(limit), "-handshakes", "none", "-b", "/dev/null"]
+    seen = counted(arena, words, source, 3.0, limit // 32, octets=True)
+    on_wire = seen.came * 8 * 86 / 62
+    assert 0.6 * limit * seen.least < on_wire < limit * (seen.most + 0.2), seen

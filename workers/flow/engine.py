@@ -12,7 +12,7 @@ from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages
 from lzr.pacing.budget import Budget
-from lzr.packet.segments import Builder
+from lzr.packet.segments import SYN_OCTETS, Builder
 from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
@@ -302,6 +302,8 @@ class FlowEngine:
         Returns how many; SYNs after which nothing is due for a while are not counted.
         """
         self._now = now
+        if self.sweeper is not None:
+            self.sweeper.to_ask.note_time(now)
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
         ahead = room = self._room(now)
@@ -345,7 +347,7 @@ class FlowEngine:
         No more than may leave now: packets that answer others must not wait behind them. And none while a
         ring is filling up, whoever has it.
         """
-        room = min(room, self.transmit.room(now))
+        room = min(room, self.transmit.room(now, SYN_OCTETS))
         if self.sweeper is None or not self.rings or room <= 0 or self._crowded(now):
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask

@@ -76,9 +76,9 @@ class Transmit:
         """How packets leave, by their destination."""
         return self._paths.ways
 
-    def room(self, now: int) -> int:
-        """How many more frames may leave now by the budget."""
-        return 1 << 30 if self._budget is None else self._budget.frames(now)
+    def room(self, now: int, octets: int) -> int:
+        """How many more frames may leave now by the budget. octets: what one has at most."""
+        return 1 << 30 if self._budget is None else self._budget.frames(now, octets)
 
     def queue(self, burst: NDArray[Any]) -> None:
         """Queue FRAME rows behind those that wait, to leave with the next that are sent."""

@@ -87,6 +87,12 @@ def test_bandwidth(text: str, value: float) -> None:
     assert parse(["-B", text]).bandwidth == value
 
 
+def test_bandwidth_alone_sets_the_rate() -> None:
+    assert parse(["-B", "10M"]).rate is None
+    assert parse(["-B", "10M", "-r", "500"]).rate == 500
+    assert parse(["--max-rate", "500"]).rate == parse([]).rate is not None
+
+
 def test_no_limit() -> None:
     assert parse(["-rate", "none"]).rate is None
     assert parse(["--max-send-failures=none"]).max_send_failures is None

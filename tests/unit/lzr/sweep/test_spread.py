@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.sweep.spread import SLICE, Spread
+from lzr.sweep.spread import LATE, SLICE, Spread
 
 MS = 1_000_000
 
@@ -87,3 +87,71 @@ def test_a_part_that_was_begun_is_begun_anew() -> None:
     spread.restart()
     assert spread.waiting == 110
     assert played(spread, [MS]) == [(MS, "a", 0, 100, True), (MS, "b", 0, 10, True)]
+
+
+def watched(spread: Spread[str], moments: list[int]) -> list[tuple[int, int]]:
+    """How many are taken at each of these moments, by somebody who says when it looks."""
+    found = []
+    for now in moments:
+        spread.note_time(now)
+        due, taken = spread.due(now), 0
+        while (part := spread.take(1 << 30, now)) is not None:
+            taken += part[2]
+        assert taken == due
+        found.append((now, taken))
+    return found
+
+
+def test_who_was_held_up_sends_no_burst_and_catches_up() -> None:
+    """Ten pairs a ms; held up for 300 ms after the first 100. Then 20 ms' worth leaves, and 15 a ms."""
+    spread = Spread[str]()
+    for at in range(0, 1500, 50):
+        spread.put("a", 500, 50 * MS, at * MS)
+    taken = watched(spread, [at * MS for at in (*range(100), *range(400, 1500))])
+    assert {count for at, count in taken if at < 100 * MS} == {10}
+    late, caught_up = LATE // MS * 10 + 20, 10
+    assert max(count for _, count in taken) <= late
+    for begin in range(400, 1400):
+        came = sum(count for at, count in taken if begin * MS <= at < (begin + 100) * MS)
+        assert came <= 1500 + late
+    assert {count for at, count in taken if at >= 1100 * MS} == {caught_up}
+    assert spread.waiting == 0
+
+
+def test_who_is_held_up_again_and_again_keeps_the_rate() -> None:
+    """For 30 ms of each 100: no more is missing in the end than was lost last."""
+    spread = Spread[str]()
+    for at in range(0, 3000, 100):
+        spread.put("a", 1000, 100 * MS, at * MS)
+    taken = watched(spread, [at * MS for at in range(3000) if at % 100 >= 30])
+    assert sum(count for _, count in taken) >= 30_000 - 300
+    assert max(count for _, count in taken) <= LATE // MS * 10 + 20
+
+
+def test_what_has_no_time_of_its_own_is_never_late() -> None:
+    spread = Spread[str]()
+    for at in range(10):
+        spread.put("a", 100, 0, at * MS)
+    spread.note_time(900 * MS)
+    assert spread.due(900 * MS) == 1000
+    spread.put("b", 100, 10 * MS, 10 * MS)
+    spread.note_time(1000 * MS)
+    assert len(played(spread, [1000 * MS])) == 11  # the last is behind those, and does not wait for them
+
+
+def test_whoever_sleeps_while_it_is_behind_wakes_in_time() -> None:
+    spread = Spread[str]()
+    spread.put("a", 40, 400 * MS, 0)
+    now = 200 * MS
+    spread.note_time(now)
+    turns = 0
+    while spread.waiting:
+        while spread.take(1 << 30, now) is not None:
+            pass
+        due = spread.next_due(now)
+        assert spread.waiting == 0 or (due is not None and now < due <= now + 10 * MS)
+        now = due or now
+        spread.note_time(now)
+        assert not spread.waiting or spread.due(now) == 1
+        turns += 1
+    assert turns < 45
