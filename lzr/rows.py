@@ -202,12 +202,12 @@ FLOW = np.dtype(
 
 ASKED = np.dtype(
     [
-        ("place", "<i4"),  # of the flow, or of the probe that asks for one
-        ("parent", "<i4"),  # place of the flow that a probe asks for; -1: this is a flow
-        ("hits", "u1"),  # of a flow's probes, answered with SYN-ACK
+        ("place", "<i4"),  # of the flow, or of the check made for one
+        ("parent", "<i4"),  # place of the flow that a check is made for; -1: this is a flow
+        ("hits", "u1"),  # of a flow's checks, answered with SYN-ACK
     ]
 )
-"""A flow with probes for an ACKing firewall, or such a probe, while it moves to another process."""
+"""A flow with checks for an ACKing firewall, or such a check, while it moves to another process."""
 
 HELD = np.dtype(
     [
@@ -244,7 +244,7 @@ class FlowState(IntEnum):
     DATA_SENT = 3  # ACK with the probe is out, an answer is awaited
     ACKED = 4  # the peer acknowledged the probe, data is awaited
     SETTLING = 5  # a first, short segment of a reply has come, more may follow
-    PROBE = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
+    FIREWALL_CHECK = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
 
 
 class FlowTrigger(IntEnum):

@@ -1,4 +1,4 @@
-"""ZMap's default source ports, which the guard, our own connections and probes for ACKing firewalls use too.
+"""ZMap's default source ports, which the guard, our own connections and checks for ACKing firewalls use too.
 `bin/lzr` repeats them; a test compares the two.
 """
 

@@ -102,7 +102,7 @@ class Watched(FlowTable):
             flows["ts"] = 0  # the step has noted these segments' own
             triggers = [FlowTrigger(trigger) for trigger in read_triggers(flows, segments).tolist()]
         super()._dispatch(slots, segments, actions)
-        freed = bool((actions == FlowAction.COUNT_PROBE).any())
+        freed = bool((actions == FlowAction.COUNT_FIREWALL_CHECK).any())
         for was, trigger, action, now in zip(
             before, triggers, actions, self.rows["state"][slots], strict=True
         ):
@@ -133,7 +133,7 @@ def check_books(table: FlowTable) -> None:
     assert len(np.unique(free)) == len(free) == len(table.rows) - len(live)
     assert not np.isin(live, free).any()
     assert not table.store._released
-    assert table.in_flight == np.count_nonzero(table.rows["state"][live] != FlowState.PROBE)
+    assert table.in_flight == np.count_nonzero(table.rows["state"][live] != FlowState.FIREWALL_CHECK)
     if table.in_flight:
         assert table.next_due is not None, "a flow that waits for nothing waits for ever"
 

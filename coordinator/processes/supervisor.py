@@ -374,8 +374,8 @@ class Supervisor:
 
 
 def _tickets(released: messages.Released) -> NDArray[np.uint32]:
-    """Tickets of the inputs that move with a shard. Firewall probes are left out: they carry the ticket of
+    """Tickets of the inputs that move with a shard. Firewall checks are left out: they carry the ticket of
     their flow, which may have ended.
     """
-    flows = released.flows[released.flows["state"] != FlowState.PROBE]
+    flows = released.flows[released.flows["state"] != FlowState.FIREWALL_CHECK]
     return np.concatenate((flows["ticket"], released.targets["ticket"]))

@@ -1,11 +1,11 @@
 """Detects ACKing firewalls: SYNs to random ports of a flow's host, where nobody should answer with a SYN-ACK.
 
 This never delays the flow itself and costs a host at most `haf` packets, however many of its ports are
-scanned: a flow to a host that is being probed for another flow uses the result of that. Each of these SYNs is
-a row of its own in state PROBE, which ends with its answer or by a time-out. What is needed only for flows
-with such probes is kept here and not in the rows, so that without `haf` it costs nothing.
+scanned: a flow to a host that is being checked for another flow uses the result of that. Each of these SYNs
+is a row of its own in state FIREWALL_CHECK, which ends with its answer or by a time-out. What is needed only
+for flows with such checks is kept here and not in the rows, so that without `haf` it costs nothing.
 
-A host is probed for a flow whose data it has acknowledged and left without an answer, and beside the second
+A host is checked for a flow whose data it has acknowledged and left without an answer, and beside the second
 handshake. Where many ports are swept, also for having answered on `EACH` of them, whatever it does then:
 there are hosts that take connections on every port and send data, reset them, announce a window of zero or
 never say anything.
@@ -30,29 +30,29 @@ from lzr.sourceports import DEFAULT_PORTS
 _NO_PARENT = -1
 _PORT, _OWN_PORT = 2, 3  # salts
 MOST = 1 << 16
-"""Most hosts remembered, some 150 bytes each; beyond that the one probed first is forgotten and may be probed
-again. A judgement: on the Internet most hosts have one scanned port."""
+"""Most hosts remembered, some 150 bytes each; beyond that the one checked first is forgotten and may be
+checked again. A judgement: on the Internet most hosts have one scanned port."""
 _MARKS = 1 << 20
 """Places at which firewalls are marked (one MB): of a batch hardly any other hosts are looked up."""
 FEW_PORTS = 16
-"""Sweeps of so many ports at most probe no host for the ports that have answered: each is asked. A judgement:
+"""Sweeps of so many ports at most check no host for the ports that have answered: each is asked. A judgement:
 what could be spared there costs as much as finding out."""
 EACH = 8
-"""Ports of a host that have answered, after which it is probed. A judgement: few hosts have as many services,
-and the probes of `-haf 5` cost those an eighth of what their handshakes do."""
+"""Ports of a host that have answered, after which it is checked. A judgement: few hosts have as many
+services, and the checks of `-haf 5` cost those an eighth of what their handshakes do."""
 _HOST = np.dtype([("peer_hi", "<u8"), ("peer_lo", "<u8")])
 _ODD, _LOW = np.uint64(0x9E3779B97F4A7C15), (1 << 64) - 1
 
 
 class AskedHosts:
-    """Hosts that were probed, each once for all its ports. In the methods, rows are (n,) with `peer_hi` and
+    """Hosts that were checked, each once for all its ports. In the methods, rows are (n,) with `peer_hi` and
     `peer_lo`, the halves of the host's address.
     """
 
     def __init__(self, most: int = MOST, needed: int = 1) -> None:
-        """needed: probes that must be answered with SYN-ACK for a host to be a firewall."""
+        """needed: checks that must be answered with SYN-ACK for a host to be a firewall."""
         self._most, self._needed = most, needed
-        self._hits: dict[int, int] = {}  # by address: probes that were answered with SYN-ACK
+        self._hits: dict[int, int] = {}  # by address: checks that were answered with SYN-ACK
         self._marks = np.empty(0, bool)  # places of firewalls, forgotten ones perhaps among them
         self._marked = 0
 
@@ -72,7 +72,7 @@ class AskedHosts:
         return new
 
     def count(self, rows: Rows) -> None:
-        """Count one answered probe for each of these hosts; hosts that were forgotten are left out."""
+        """Count one answered check for each of these hosts; hosts that were forgotten are left out."""
         found = []
         for host in _addresses(rows):
             if host in self._hits:
@@ -82,7 +82,7 @@ class AskedHosts:
         self._mark(found)
 
     def adopt(self, rows: Rows, hits: NDArray[np.uint8]) -> None:
-        """Remember hosts that another table has asked, and how many probes each has answered, (n,)."""
+        """Remember hosts that another table has asked, and how many checks each has answered, (n,)."""
         self.note(rows)
         found = []
         for host, count in zip(_addresses(rows), hits.tolist(), strict=True):
@@ -93,7 +93,7 @@ class AskedHosts:
         self._mark(found)
 
     def hits(self, rows: Rows) -> NDArray[np.int64]:
-        """(n,) int64: how many probes each of these hosts has answered."""
+        """(n,) int64: how many checks each of these hosts has answered."""
         known = self._hits
         return np.fromiter((known.get(host, 0) for host in _addresses(rows)), np.int64, len(rows))
 
@@ -122,7 +122,7 @@ class AskedHosts:
 class AnsweredPorts:
     """Counts how many ports of each host have answered, in a MB, however many hosts there are.
 
-    Two hosts may share a counter. As nothing follows from it but that one of them is probed, and the next
+    Two hosts may share a counter. As nothing follows from it but that one of them is checked, and the next
     time perhaps the other, that does no harm.
     """
 
@@ -153,8 +153,8 @@ def _addresses(rows: Rows) -> list[int]:
     return [high << 64 | low for high, low in pairs]
 
 
-class FirewallProbes:
-    """The probes for ACKing firewalls, for the flows in `store`."""
+class FirewallChecks:
+    """The checks for ACKing firewalls, for the flows in `store`."""
 
     def __init__(self, store: FlowStore, timers: Timers, output: Output) -> None:
         config = store.config
@@ -162,8 +162,8 @@ class FirewallProbes:
         self.wanted = config.haf > 0 and not config.force_all_handshakes
         self._hosts = AskedHosts(needed=config.hits_needed)
         self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
-        self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
-        self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for, if any
+        self._hits = np.empty(0, np.uint8)  # by slot of a flow: its checks that were answered with SYN-ACK
+        self._parent = np.empty(0, np.int32)  # by slot of a check: the flow that it asks for, if any
         self._answered: AnsweredPorts | None = None
 
     def sweep(self, ports: int) -> Callable[[Rows], NDArray[np.bool_]] | None:
@@ -174,8 +174,8 @@ class FirewallProbes:
         return self.known if self.wanted and ports > 1 else None
 
     def begin(self, slots: Slots) -> None:
-        """Reset what is known of these slots: they hold new flows, for which no probe has been sent, or new
-        probes.
+        """Reset what is known of these slots: they hold new flows, for which no check has been sent, or new
+        checks.
         """
         self._fit()
         self._asked[slots], self._hits[slots] = False, 0
@@ -199,7 +199,7 @@ class FirewallProbes:
         self._send(parents, parents, now)
 
     def note_answered(self, slots: Slots, now: int) -> None:
-        """These flows have just been begun: in a sweep of many ports, probe the hosts on which so many have
+        """These flows have just been begun: in a sweep of many ports, check the hosts on which so many have
         answered that it may be all. The store may grow.
         """
         if self._answered is None:
@@ -212,29 +212,29 @@ class FirewallProbes:
         self._send(slots[due], np.full(len(due), _NO_PARENT, np.int32), now)
 
     def _send(self, flows: Slots, parents: NDArray[np.int32], now: int) -> None:
-        """Probe the host of each flow. parents: the flow that asks for it, or _NO_PARENT."""
+        """Check the host of each flow. parents: the flow that asks for it, or _NO_PARENT."""
         if not len(flows):
             return
         store, config = self._store, self._store.config
         low, high = DEFAULT_PORTS
-        probes = pick(store.rows, np.repeat(flows, config.haf))
-        home = store.shards(probes)  # of the flow itself
+        checks = pick(store.rows, np.repeat(flows, config.haf))
+        home = store.shards(checks)  # of the flow itself
         number = np.tile(np.arange(config.haf, dtype=np.uint64), len(flows))
-        number += probes["line"] * np.uint64(256)
+        number += checks["line"] * np.uint64(256)
         offset = siphash(config.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
-        probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
-        probes["state"] = FlowState.PROBE
-        slots = store.allocate(len(probes))
-        self.begin(slots)  # or what a flow to another host has left there would move with the probe
+        checks["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
+        checks["state"] = FlowState.FIREWALL_CHECK
+        slots = store.allocate(len(checks))
+        self.begin(slots)  # or what a flow to another host has left there would move with the check
         self._parent[slots] = np.repeat(parents, config.haf)
         chosen = store.choose_ports(
-            probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT
+            checks, slots, home, number * np.uint64(256) + checks["handshake"], _OWN_PORT
         )
-        isn = tcp.isn(probes, probes["key"], 2, config.secrets)
-        probes["una"] = isn + np.uint32(1)
-        probes["nxt"] = probes["una"]
-        probes["generation"] = store.rows["generation"][slots]
-        put(store.rows, slots, probes)
+        isn = tcp.isn(checks, checks["key"], 2, config.secrets)
+        checks["una"] = isn + np.uint32(1)
+        checks["nxt"] = checks["una"]
+        checks["generation"] = store.rows["generation"][slots]
+        put(store.rows, slots, checks)
         if not chosen.all():
             store.give_back(slots[~chosen])
             slots = slots[chosen]
@@ -242,18 +242,18 @@ class FirewallProbes:
         self._timers.arm(TIMEOUT, slots, now)
 
     def count(self, slots: Slots) -> Slots:
-        """Count SYN-ACKs to these probes.
+        """Count SYN-ACKs to these checks.
 
         Returns the slots of flows whose hosts are now known to be ACKing firewalls and that need not wait any
         longer.
         """
         rows = self._store.rows
-        probes, parents = pick(rows, slots), self._parent[slots]
+        checks, parents = pick(rows, slots), self._parent[slots]
         self.drop(slots)
-        self._hosts.count(probes)
+        self._hosts.count(checks)
         # The row may have ended and belong to another flow by now.
         alive = (parents >= 0) & (rows["state"][parents] != FlowState.FREE)
-        alive &= (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
+        alive &= (rows["ticket"][parents] == checks["ticket"]) & (rows["line"][parents] == checks["line"])
         parents = parents[alive]
         np.add.at(self._hits, parents, 1)
         parents = distinct(parents)
@@ -264,16 +264,16 @@ class FirewallProbes:
         return np.asarray(parents[self.are_firewalls(parents) & waiting], np.int32)
 
     def are_firewalls(self, slots: Slots, *, silent: bool = False) -> NDArray[np.bool_]:
-        """(n,) bool: whether enough probes were answered to call each flow's host an ACKing firewall.
+        """(n,) bool: whether enough checks were answered to call each flow's host an ACKing firewall.
 
         silent: these flows have had no answer, so where many ports are swept it does not matter for which
-        flow their hosts were probed.
+        flow their hosts were checked.
         """
         needed = self._store.config.hits_needed
         found = np.asarray(self._hits[slots] >= needed, bool)
         if (
             silent and self._answered is not None
-        ):  # a flow knows of its own probes where its host is forgotten
+        ):  # a flow knows of its own checks where its host is forgotten
             return found | self.known(pick(self._store.rows, slots))
         others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
         if len(others):
@@ -293,24 +293,24 @@ class FirewallProbes:
         self._hosts.adopt(rows, np.full(len(rows), self._store.config.hits_needed, np.uint8))
 
     def drop(self, slots: Slots) -> None:
-        """Free the rows of these probes: they were answered, or their time is up."""
+        """Free the rows of these checks: they were answered, or their time is up."""
         self._store.index.remove(self._store.rows["key"][slots])
         self._store.give_back(slots)
 
     # --- moving to another process ---------------------------------------------------------------------
 
     def extract(self, slots: Slots, place: NDArray[np.int32]) -> Rows:
-        """ASKED rows of the flows and probes in `slots`. place: by slot, its position among the rows that
+        """ASKED rows of the flows and checks in `slots`. place: by slot, its position among the rows that
         move."""
         if not self.wanted:
             return np.empty(0, ASKED)
-        probing = self._store.rows["state"][slots] == FlowState.PROBE
-        moving = slots[probing | self._asked[slots]]
+        checking = self._store.rows["state"][slots] == FlowState.FIREWALL_CHECK
+        moving = slots[checking | self._asked[slots]]
         found = np.empty(len(moving), ASKED)
         by_others = np.minimum(self._hosts.hits(pick(self._store.rows, moving)), 255)
         found["place"], found["hits"] = place[moving], np.maximum(self._hits[moving], by_others)
         parents = np.where(
-            self._store.rows["state"][moving] == FlowState.PROBE, self._parent[moving], _NO_PARENT
+            self._store.rows["state"][moving] == FlowState.FIREWALL_CHECK, self._parent[moving], _NO_PARENT
         )
         found["parent"] = np.where(parents == _NO_PARENT, _NO_PARENT, place[parents])
         return found
@@ -322,6 +322,6 @@ class FirewallProbes:
         self.begin(slots)
         at, parents = slots[asked["place"]], asked["parent"]
         self._hits[at] = asked["hits"]
-        self._asked[at] = True  # of a probe nobody looks at it
+        self._asked[at] = True  # of a check nobody looks at it
         self._hosts.adopt(pick(self._store.rows, at), asked["hits"])
         self._parent[at] = np.where(parents == _NO_PARENT, _NO_PARENT, slots[parents])

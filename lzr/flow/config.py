@@ -75,5 +75,5 @@ class FlowConfig(Struct, frozen=True):
 
     @property
     def hits_needed(self) -> int:
-        """How many probes of random ports must be answered with SYN-ACK for the host to be a firewall."""
+        """How many SYNs to random ports must be answered with SYN-ACK for the host to be a firewall."""
         return max(1, math.ceil(self.haf * self.haf_threshold - 1e-9))

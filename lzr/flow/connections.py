@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow import tcp
-from lzr.flow.ackfirewall import FirewallProbes
+from lzr.flow.ackfirewall import FirewallChecks
 from lzr.flow.output import Output
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
@@ -32,7 +32,7 @@ class Connections:
         store: FlowStore,
         timers: Timers,
         output: Output,
-        firewall_probes: FirewallProbes,
+        firewall_checks: FirewallChecks,
         reassembly: Reassembly,
     ) -> None:
         self.fresh = 0
@@ -42,7 +42,7 @@ class Connections:
         """Whether any flow here ever was in doubt: spares the others the question."""
         self._config = store.config
         self._store, self._timers, self._output = store, timers, output
-        self._firewall_probes, self._reassembly = firewall_probes, reassembly
+        self._firewall_checks, self._reassembly = firewall_checks, reassembly
 
     def count_fresh(self) -> None:
         """Count `fresh` anew, after flows have been moved in or out with their shard."""
@@ -98,10 +98,10 @@ class Connections:
             )
 
     def note_ack(self, slots: Slots, now: int) -> None:
-        """The peer has acknowledged a probe and sent no data: wait for data, and probe for a firewall."""
+        """The peer has acknowledged a probe and sent no data: wait for data, and check for a firewall."""
         self._store.rows["state"][slots] = FlowState.ACKED
         self._timers.arm_retransmit(slots, now)
-        self._firewall_probes.ask(slots, now)
+        self._firewall_checks.ask(slots, now)
 
     def retransmit(self, slots: Slots, now: int) -> None:
         """Send the probes again, with PSH."""
@@ -161,8 +161,8 @@ class Connections:
             slots = slots[~refused]
         if not len(slots):
             return
-        if self._firewall_probes.wanted:
-            firewall = self._firewall_probes.are_firewalls(slots, silent=reason == Reason.SILENT)
+        if self._firewall_checks.wanted:
+            firewall = self._firewall_checks.are_firewalls(slots, silent=reason == Reason.SILENT)
             if firewall.any():
                 self.finish(slots[firewall], Reason.FIREWALL, now)
                 slots = slots[~firewall]
@@ -255,7 +255,7 @@ class Connections:
             self._store.rows["handshake"][slots] = self._store.following(slots)
         self._store.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots, now)
-        self._firewall_probes.ask(slots, now)  # may grow the table
+        self._firewall_checks.ask(slots, now)  # may grow the table
         if self._config.probe_delay > 0:
             self._store.rows["state"][slots] = FlowState.DELAYED
             self._timers.arm(DELAY, slots, now)

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from lzr.flow.ackfirewall import FirewallProbes
+from lzr.flow.ackfirewall import FirewallChecks
 from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers
@@ -24,7 +24,7 @@ Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
 class ShardFlows(Struct, frozen=True):
     """flows: FLOW rows. armed: TIMER rows, within a kind in the order in which they are due. asked: ASKED
-    rows, of probes for ACKing firewalls. held: by place, the bytes that came in order and early segments by
+    rows, of checks for ACKing firewalls. held: by place, the bytes that came in order and early segments by
     sequence number."""
 
     flows: NDArray[Any]
@@ -83,7 +83,7 @@ class ShardFlows(Struct, frozen=True):
 
 
 def extract(
-    shard: int, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, reassembly: Reassembly
+    shard: int, store: FlowStore, timers: Timers, firewall_checks: FirewallChecks, reassembly: Reassembly
 ) -> ShardFlows:
     """Take the flows of `shard` out of these parts, with their timers and the bytes they hold."""
     rows = store.rows
@@ -100,10 +100,10 @@ def extract(
         for number, (_, queue) in enumerate(timers.queues())
         for due, waiting, generations in queue.extract(live)
     ]
-    asked = firewall_probes.extract(slots, place)
+    asked = firewall_checks.extract(slots, place)
     held = {int(place[slot]): octets for slot, octets in reassembly.extract(slots.tolist()).items()}
     store.index.remove(flows["key"])
-    store.in_flight -= int(np.count_nonzero(flows["state"] != FlowState.PROBE))
+    store.in_flight -= int(np.count_nonzero(flows["state"] != FlowState.FIREWALL_CHECK))
     store.give_back(slots)
     store.end_of_call()
     return ShardFlows.pack(flows, armed, asked, held)
@@ -113,7 +113,7 @@ def adopt(
     state: ShardFlows,
     store: FlowStore,
     timers: Timers,
-    firewall_probes: FirewallProbes,
+    firewall_checks: FirewallChecks,
     reassembly: Reassembly,
 ) -> None:
     """Put what `extract` gave into these parts."""
@@ -125,11 +125,11 @@ def adopt(
     flows["generation"] = base
     put(store.rows, slots, flows)
     store.index.insert(flows["key"], slots)
-    store.in_flight += int(np.count_nonzero(flows["state"] != FlowState.PROBE))
+    store.in_flight += int(np.count_nonzero(flows["state"] != FlowState.FIREWALL_CHECK))
     for number, (_, queue) in enumerate(timers.queues()):
         queue.merge(
             (due, slots[armed], generations + shift[armed])
             for due, armed, generations in state.timers(number)
         )
-    firewall_probes.adopt(state.asked, slots)
+    firewall_checks.adopt(state.asked, slots)
     reassembly.adopt({int(slots[place]): octets for place, octets in state.held.items()})

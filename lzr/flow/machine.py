@@ -27,8 +27,8 @@ class FlowAction(IntEnum):
     """What is done with a flow. The actions of a batch run in this order."""
 
     IGNORE = 0
-    COUNT_PROBE = 1  # first, so that a firewall is known before its other answers are acted on
-    DROP_PROBE = 2
+    COUNT_FIREWALL_CHECK = 1  # first, so that a firewall is known before its other answers are acted on
+    DROP_FIREWALL_CHECK = 2
     SEND_PROBE_DATA = 3
     REFUSE_WINDOW = 4
     NOTE_ACK = 5
@@ -79,11 +79,11 @@ _TABLE: dict[FlowState, dict[FlowTrigger, FlowAction]] = {
         FlowTrigger.RST: FlowAction.FINISH_DATA,
         FlowTrigger.SETTLED: FlowAction.FINISH_DATA,
     },
-    FlowState.PROBE: {
-        FlowTrigger.SYN_ACK: FlowAction.COUNT_PROBE,
-        FlowTrigger.ZERO_WINDOW: FlowAction.COUNT_PROBE,
-        FlowTrigger.RST: FlowAction.DROP_PROBE,
-        FlowTrigger.TIMED_OUT: FlowAction.DROP_PROBE,
+    FlowState.FIREWALL_CHECK: {
+        FlowTrigger.SYN_ACK: FlowAction.COUNT_FIREWALL_CHECK,
+        FlowTrigger.ZERO_WINDOW: FlowAction.COUNT_FIREWALL_CHECK,
+        FlowTrigger.RST: FlowAction.DROP_FIREWALL_CHECK,
+        FlowTrigger.TIMED_OUT: FlowAction.DROP_FIREWALL_CHECK,
     },
 }
 
@@ -95,8 +95,8 @@ for _state, _triggers in _TABLE.items():
 TRANSITIONS.flags.writeable = False
 
 LEADS_TO: dict[FlowAction, tuple[FlowState, ...]] = {
-    FlowAction.COUNT_PROBE: (FlowState.FREE,),
-    FlowAction.DROP_PROBE: (FlowState.FREE,),
+    FlowAction.COUNT_FIREWALL_CHECK: (FlowState.FREE,),
+    FlowAction.DROP_FIREWALL_CHECK: (FlowState.FREE,),
     FlowAction.SEND_PROBE_DATA: (FlowState.DATA_SENT, FlowState.FREE),
     FlowAction.REFUSE_WINDOW: (FlowState.FREE,),
     FlowAction.NOTE_ACK: (FlowState.ACKED,),
@@ -143,7 +143,7 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     ahead = flows["rcv"] - segments["seq"]  # mod 2^32: bytes of this segment that we have already
     beyond = -ahead.astype(np.int64) & 0xFFFFFFFF  # bytes between what we have and this segment
     length = segments["data_len"]
-    opening = (flows["state"] == FlowState.SYN_SENT) | (flows["state"] == FlowState.PROBE)
+    opening = (flows["state"] == FlowState.SYN_SENT) | (flows["state"] == FlowState.FIREWALL_CHECK)
     triggers = np.zeros(len(flows), np.uint8)
     plain = ~opening & ~syn & ~rst & ack_ok
     data = plain & (ahead < length)

@@ -27,7 +27,7 @@ find none is (31/32)^512, less than one in ten million."""
 
 class FlowStore:
     """rows: (capacity,) FLOW, replaced by a larger array when it grows. in_flight: flows, without firewall
-    probes.
+    checks.
     """
 
     def __init__(self, config: FlowConfig, capacity: int, index: FlowIndex | None = None) -> None:
@@ -83,8 +83,8 @@ class FlowStore:
         self._released.append(slots)
 
     def give_back(self, slots: Slots) -> None:
-        """Free rows that are not in the index and hold no flow in flight: a duplicate, a probe, a flow that
-        has moved.
+        """Free rows that are not in the index and hold no flow in flight: a duplicate, a firewall check, a
+        flow that has moved.
         """
         tcp.bump(self.rows, slots, FlowState.FREE)
         self._released.append(slots)
@@ -127,7 +127,7 @@ class FlowStore:
         return shard_of(flows, self.config.secrets.shard, self.config.shards)
 
     def in_shard(self, shard: int) -> Slots:
-        """The rows in use whose 4-tuple hashes to `shard`, probes included."""
+        """The rows in use whose 4-tuple hashes to `shard`, firewall checks included."""
         slots = np.flatnonzero(self.rows["state"] != FlowState.FREE).astype(np.int32)
         found: Slots = slots[self.shards(pick(self.rows, slots)) == shard]
         return found

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow import handover, tcp
-from lzr.flow.ackfirewall import FirewallProbes
+from lzr.flow.ackfirewall import FirewallChecks
 from lzr.flow.config import FlowConfig
 from lzr.flow.connections import Connections
 from lzr.flow.handover import ShardFlows
@@ -52,7 +52,7 @@ from lzr.targets.blocklist import Blocklist
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _ZERO_WINDOW, _OURS, _DUPLICATE = (int(step) for step in FirstStep)
-_COUNT_PROBE = int(FlowAction.COUNT_PROBE)
+_COUNT_FIREWALL_CHECK = int(FlowAction.COUNT_FIREWALL_CHECK)
 _MOST_SENT = 254  # packets that a flow has sent again, as a byte counts them: it is not asked once more
 
 
@@ -61,7 +61,7 @@ class FlowTable:
     `take_outcomes`.
 
     store: the rows; timers: what each flow waits for; output: frames and outcomes to be taken;
-    firewall_probes: SYNs that look for ACKing firewalls; reassembly: replies that come in several segments;
+    firewall_checks: SYNs that look for ACKing firewalls; reassembly: replies that come in several segments;
     connections, replies: the steps of a flow's life.
     """
 
@@ -70,10 +70,10 @@ class FlowTable:
         self.store = FlowStore(config, capacity, index)
         self.timers = Timers(self.store)
         self.output = Output(self.store, self.timers)
-        self.firewall_probes = FirewallProbes(self.store, self.timers, self.output)
+        self.firewall_checks = FirewallChecks(self.store, self.timers, self.output)
         self.reassembly = Reassembly(config.max_data)
         self.connections = Connections(
-            self.store, self.timers, self.output, self.firewall_probes, self.reassembly
+            self.store, self.timers, self.output, self.firewall_checks, self.reassembly
         )
         self.replies = Replies(self.store, self.timers, self.output, self.reassembly, self.connections)
         self.silent = 0
@@ -92,16 +92,16 @@ class FlowTable:
         """By action, as a plain number, the function that performs it: called with the slots of the flows and
         the segment of each.
         """
-        connections, replies, probes = self.connections, self.replies, self.firewall_probes
+        connections, replies, checks = self.connections, self.replies, self.firewall_checks
 
         def give_up(reason: int) -> Callable[[Slots, Any], None]:
             return lambda slots, _: connections.give_up(slots, reason, self._now)
 
         return {
-            FlowAction.COUNT_PROBE: lambda slots, _: connections.end_firewalled(
-                probes.count(slots), self._met, self._now
+            FlowAction.COUNT_FIREWALL_CHECK: lambda slots, _: connections.end_firewalled(
+                checks.count(slots), self._met, self._now
             ),
-            FlowAction.DROP_PROBE: lambda slots, _: probes.drop(slots),
+            FlowAction.DROP_FIREWALL_CHECK: lambda slots, _: checks.drop(slots),
             FlowAction.SEND_PROBE_DATA: lambda slots, segments: connections.accept(
                 slots, segments, self._now
             ),
@@ -139,7 +139,7 @@ class FlowTable:
 
     @property
     def in_flight(self) -> int:
-        """Flows that have not ended; probes for firewalls are not counted."""
+        """Flows that have not ended; checks for firewalls are not counted."""
         return self.store.in_flight
 
     @property
@@ -172,13 +172,13 @@ class FlowTable:
         `take_outcomes`.
         """
         self.output.let_go_of_shard(shard)
-        state = handover.extract(shard, self.store, self.timers, self.firewall_probes, self.reassembly)
+        state = handover.extract(shard, self.store, self.timers, self.firewall_checks, self.reassembly)
         self.connections.count_fresh()
         return state
 
     def adopt(self, state: ShardFlows) -> None:
         """Put in flows that another table's `extract` gave."""
-        handover.adopt(state, self.store, self.timers, self.firewall_probes, self.reassembly)
+        handover.adopt(state, self.store, self.timers, self.firewall_checks, self.reassembly)
         self.connections.doubts |= bool(state.flows["doubt"].any())
         self.connections.count_fresh()
 
@@ -203,9 +203,9 @@ class FlowTable:
         if config.handshake_orders is not None:
             self.rows["handshake"][slots] = config.handshake_orders.first(self.rows["peer_port"][slots])
         self.store.in_flight += len(slots) - duplicates
-        if self.firewall_probes.wanted:
-            self.firewall_probes.begin(slots)
-            self.firewall_probes.note_answered(slots[steps != _DUPLICATE] if duplicates else slots, now)
+        if self.firewall_checks.wanted:
+            self.firewall_checks.begin(slots)
+            self.firewall_checks.note_answered(slots[steps != _DUPLICATE] if duplicates else slots, now)
         if ours:
             connections.send_syn(slots if ours == len(slots) else slots[steps == _OURS], now)
         if no_window:
@@ -220,9 +220,9 @@ class FlowTable:
         """In a sweep, end flows to hosts that are known to be ACKing firewalls, before anything is asked of
         them; returns the slots of the others.
         """
-        if self.hear is None or not self.firewall_probes.wanted:
+        if self.hear is None or not self.firewall_checks.wanted:
             return slots
-        known = self.firewall_probes.known(pick(self.rows, slots))
+        known = self.firewall_checks.known(pick(self.rows, slots))
         if not known.any():
             return slots
         self.connections.finish(slots[known], Reason.FIREWALL, now)
@@ -281,8 +281,8 @@ class FlowTable:
             rows[one], rows[other] = frames[other], frames[one]
         slots = distinct(self.index.find(flow_key(rows, self.config.secrets.index)))
         slots = slots[slots >= 0].astype(np.int32)
-        asking = self.rows["state"][slots] == FlowState.PROBE
-        self.firewall_probes.drop(slots[asking])
+        asking = self.rows["state"][slots] == FlowState.FIREWALL_CHECK
+        self.firewall_checks.drop(slots[asking])
         slots = slots[~asking]
         self.connections.forget_fresh(slots)
         self.connections.finish(slots, Reason.SEND_REFUSED, self._now)
@@ -315,9 +315,9 @@ class FlowTable:
         rows = pick(self.rows, slots)
         slots = slots[~policy.allowed(rows["peer_hi"], rows["peer_lo"])]
         states = self.rows["state"][slots]
-        self.firewall_probes.drop(slots[states == FlowState.PROBE])
+        self.firewall_checks.drop(slots[states == FlowState.FIREWALL_CHECK])
         self.replies.finish_parts(slots[states == FlowState.SETTLING], self._now)
-        slots = slots[(states != FlowState.PROBE) & (states != FlowState.SETTLING)]
+        slots = slots[(states != FlowState.FIREWALL_CHECK) & (states != FlowState.SETTLING)]
         self.connections.forget_fresh(slots)
         recorded = self.rows["kept"][slots] != 0  # another handshake's data is their record
         self.connections.finish(slots[recorded], Reason.SILENT, self._now)
@@ -336,7 +336,7 @@ class FlowTable:
             if not action:
                 continue
             chosen = (actions == action).nonzero()[0]
-            if present[0] <= _COUNT_PROBE:  # a verdict on the firewall may have ended the flow
+            if present[0] <= _COUNT_FIREWALL_CHECK:  # a verdict on the firewall may have ended the flow
                 chosen = chosen[self.rows["state"][slots[chosen]] != FlowState.FREE]
             if len(chosen):
                 theirs = None if segments is None else pick(segments, chosen)

@@ -13,7 +13,7 @@ enum trigger { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DU
 
 #define IGNORE 0
 
-static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "PROBE"};
+static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "FIREWALL_CHECK"};
 static const char *const TRIGGER_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
                                         "RETRANSMIT_DUE", "TIMED_OUT", "SETTLED", "DELAY_OVER", "EARLY_DATA",
                                         "SYN_ACK_AGAIN"};
@@ -43,7 +43,7 @@ static enum trigger read_trigger(const struct flow *flow, const struct segment *
     int syn = s->flags & FLAG_SYN, fin = s->flags & FLAG_FIN, rst = s->flags & FLAG_RST, acks = s->flags & FLAG_ACK;
     int ack_ok = acks && (uint32_t)(s->ack - flow->una) <= (uint32_t)(flow->nxt - flow->una);
     uint32_t ahead = flow->rcv - s->seq;
-    if (flow->state == SYN_SENT || flow->state == PROBE) {
+    if (flow->state == SYN_SENT || flow->state == FIREWALL_CHECK) {
         if (!ack_ok)
             return NOTHING;
         if (rst)

@@ -155,7 +155,7 @@ class FlowEngine:
         """Set what the later stretches are a part of."""
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
-        self.sweeper.firewalls = self.table.firewall_probes.sweep(len(swept.ports))
+        self.sweeper.firewalls = self.table.firewall_checks.sweep(len(swept.ports))
         self.table.hear = self._hear
 
     def _hear(self, segments: Rows) -> int:

@@ -267,7 +267,7 @@ class FlowWorker:
             case messages.Swept():
                 self._engine.sweep(message)
             case messages.Firewalls(hosts=hosts):
-                self._engine.table.firewall_probes.learn(hosts)
+                self._engine.table.firewall_checks.learn(hosts)
             case messages.Blocked(number=number, ranges=ranges):
                 self._engine.block(Blocklist(Prefixes.of(ranges)))
                 self._blocked = number

@@ -400,13 +400,16 @@ def test_a_shard_is_not_released_with_inputs_of_others(scene: Scene) -> None:
     scene.ledger.holds = holds
     sample = next(each for each in SAMPLES if isinstance(each, messages.Released))
     flows = np.zeros(3, FLOW)
-    flows["state"], flows["ticket"] = [FlowState.SYN_SENT, FlowState.PROBE, FlowState.ACKED], [7, 8, 9]
+    flows["state"], flows["ticket"] = (
+        [FlowState.SYN_SENT, FlowState.FIREWALL_CHECK, FlowState.ACKED],
+        [7, 8, 9],
+    )
     columns = {name: getattr(sample, name)[:0] for name in sample.columns} | {"flows": flows}
     targets = np.zeros(1, TARGET)
     targets["ticket"] = 5
     columns["targets"] = targets
     scene.say(F0, messages.Released(1, *(columns[name] for name in sample.columns)))
-    assert asked == [(scene.child(F0).number, 1, [7, 9, 5])], "probes have their flow's ticket"
+    assert asked == [(scene.child(F0).number, 1, [7, 9, 5])], "firewall checks have their flow's ticket"
     assert scene.killed == [F0]
     assert not [order for order in orders_of(scene, "flow-1.1") if isinstance(order, messages.Adopt)]
 

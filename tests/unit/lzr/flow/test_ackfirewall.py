@@ -29,7 +29,7 @@ def frames(play: Play) -> int:
     return sum(connection.frames for connection in play.connections)
 
 
-@edge(FlowState.PROBE, FlowTrigger.SYN_ACK)
+@edge(FlowState.FIREWALL_CHECK, FlowTrigger.SYN_ACK)
 def test_a_host_that_acknowledges_everywhere() -> Play:
     """It takes the bytes, so it is asked beside the first handshake, and told when that has timed out."""
     play = Play(HELLO, AGAIN, haf=5)
@@ -83,9 +83,9 @@ def test_a_firewall_costs_few_packets(haf: int, syn: bool) -> None:
     assert frames(play) <= haf + 4
 
 
-@edge(FlowState.PROBE, FlowTrigger.ZERO_WINDOW)
-@edge(FlowState.PROBE, FlowTrigger.RST)
-@edge(FlowState.PROBE, FlowTrigger.TIMED_OUT)
+@edge(FlowState.FIREWALL_CHECK, FlowTrigger.ZERO_WINDOW)
+@edge(FlowState.FIREWALL_CHECK, FlowTrigger.RST)
+@edge(FlowState.FIREWALL_CHECK, FlowTrigger.TIMED_OUT)
 def test_a_threshold_of_two_in_four() -> Play:
     play = Play(HELLO, haf=4, haf_threshold=0.5)
     play >> Line() << Sent("A", data=HELLO)
@@ -135,7 +135,7 @@ def test_wrong_answers_do_not_count() -> None:
     assert [ended["reason"] for ended in play.ended()] == ["silent"]
 
 
-@pytest.mark.parametrize("first", ["probes", "data"])
+@pytest.mark.parametrize("first", ["checks", "data"])
 def test_a_host_that_serves_data_is_never_marked(first: str) -> None:
     """It answers SYNs on every port, and the service itself a little late."""
     play = Play(HELLO, AGAIN, haf=3)
@@ -144,7 +144,7 @@ def test_a_host_that_serves_data_is_never_marked(first: str) -> None:
     assert len(play.sent()) == 3
     answers = [Got(**SYN_ACK, conn=conn) for conn in (1, 2, 3)]
     data = Got("PA", ack=6, data=BANNER, conn=0)
-    if first == "probes":
+    if first == "checks":
         play >> Batch(*answers)
         play >> 4.9
         play >> data
@@ -173,12 +173,12 @@ def test_answers_after_the_end_are_nobodys() -> None:
     play >> Got("R", ack=0, conn=0) << Ended("rst")
     play >> Line(peer=9) << Sent("A", data=HELLO, conn=3)  # in the row of the first flow
     play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in (1, 2)))
-    assert not play.table.firewall_probes._hits.any()
+    assert not play.table.firewall_checks._hits.any()
     play >> Got("R", ack=0, conn=3) << Ended("rst", firewall=0)
     play.over()
 
 
-def test_the_end_of_the_flow_does_not_wait_for_the_probes() -> None:
+def test_the_end_of_the_flow_does_not_wait_for_the_checks() -> None:
     play = Play(HELLO, haf=3, timeout=5)
     play >> Line() << Sent("A", data=HELLO)
     play >> 3.0
@@ -228,7 +228,7 @@ def test_how_many_answers_it_takes(haf: int, threshold: float, needed: int) -> N
     assert FlowConfig((), haf=haf, haf_threshold=threshold).hits_needed == needed
 
 
-def test_probes_belong_to_the_shard_of_their_flow() -> None:
+def test_checks_belong_to_the_shard_of_their_flow() -> None:
     """Or their answers would go to a process that does not know them."""
     play = Play(HELLO, AGAIN, haf=10, shards=8, secrets=Secrets.derive(3))
     play >> Line() << Sent("A", data=HELLO)
@@ -238,7 +238,7 @@ def test_probes_belong_to_the_shard_of_their_flow() -> None:
     assert len(set(shard_of(rows, play.config.secrets.shard, 8).tolist())) == 1
 
 
-def test_probes_move_with_their_flow() -> None:
+def test_checks_move_with_their_flow() -> None:
     play = Play(HELLO, haf=2)
     play >> Line(peer=7) << Sent("A", data=HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -252,7 +252,7 @@ def test_probes_move_with_their_flow() -> None:
     play.over()
 
 
-def test_probes_whose_flow_has_ended_move_too() -> None:
+def test_checks_whose_flow_has_ended_move_too() -> None:
     play = Play(HELLO, haf=2)
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("A", ack=6)

@@ -1,4 +1,4 @@
-"""Hosts that answer on every port of a sweep, whatever they do then: probed after some ports, then left."""
+"""Hosts that answer on every port of a sweep, whatever they do then: checked after some ports, then left."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ def hosts(*numbers: int) -> NDArray[Any]:
 def sweep(ports: int = FEW_PORTS + 1, haf: int = 2, **more: Any) -> Play:
     play = Play(HELLO, haf=haf, **more)
     play.table.hear = lambda segments: 0
-    play.table.firewall_probes.sweep(ports)
+    play.table.firewall_checks.sweep(ports)
     return play
 
 
 def answered(play: Play, count: int, **more: int) -> list[int]:
-    """Further ports of a host have answered; the connections of the probes that leave for it."""
-    probes: list[int] = []
+    """Further ports of a host have answered; the connections of the checks that leave for it."""
+    checks: list[int] = []
     for _ in range(count):
         port = 1000 + play.tickets
         play >> Line(port=port, own_port=port, **more)
-        probes += [sent.conn for sent in play.sent() if sent.flags == "S"]
+        checks += [sent.conn for sent in play.sent() if sent.flags == "S"]
         play.ended()
-    return probes
+    return checks
 
 
-def probed(play: Play, haf: int) -> None:
-    """A host has answered on so many ports that it is probed, and it answers the probes."""
+def checked(play: Play, haf: int) -> None:
+    """A host has answered on so many ports that it is checked, and it answers the checks."""
     assert answered(play, EACH - 1) == []
-    probes = answered(play, 1)
-    assert len(probes) == haf
-    assert all(play.connections[conn].peer_port >= DEFAULT_PORTS[0] for conn in probes)
-    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+    checks = answered(play, 1)
+    assert len(checks) == haf
+    assert all(play.connections[conn].peer_port >= DEFAULT_PORTS[0] for conn in checks)
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in checks))
 
 
 def test_every_eighth_port_and_once_however_many_there_are_in_a_batch() -> None:
@@ -63,7 +63,7 @@ def test_every_eighth_port_and_once_however_many_there_are_in_a_batch() -> None:
     assert ports.note(hosts()).tolist() == []
 
 
-def test_hosts_that_share_a_counter_are_only_probed_earlier() -> None:
+def test_hosts_that_share_a_counter_are_only_checked_earlier() -> None:
     places = _places(np.zeros(_MARKS + 1, np.uint64), np.arange(_MARKS + 1, dtype=np.uint64))
     _, first, sharing = np.unique(places, return_index=True, return_counts=True)
     assert places.max() < _MARKS
@@ -76,9 +76,9 @@ def test_hosts_that_share_a_counter_are_only_probed_earlier() -> None:
 
 @pytest.mark.parametrize("haf", [1, 5])
 def test_a_host_that_never_acknowledges_anything(haf: int) -> None:
-    """Probed once, and then neither handshakes nor probes; those that were begun end as they would."""
+    """Checked once, and then neither handshakes nor checks; those that were begun end as they would."""
     play = sweep(haf=haf)
-    probed(play, haf)
+    checked(play, haf)
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1, peer_port=80)
     play >> 7.0
@@ -90,7 +90,7 @@ def test_a_host_that_never_acknowledges_anything(haf: int) -> None:
 
 def test_what_a_host_says_on_the_ports_that_were_asked_is_recorded() -> None:
     play = sweep()
-    probed(play, 2)
+    checked(play, 2)
     ends = []
     for event in (Got("PA", ack=6, data=BANNER, conn=0), Got("R", ack=0, conn=1), Got("FA", conn=2), 7.0):
         play >> event
@@ -103,10 +103,10 @@ def test_what_a_host_says_on_the_ports_that_were_asked_is_recorded() -> None:
 
 def test_ports_with_a_window_of_zero_count_too() -> None:
     play = sweep()
-    probes = answered(play, EACH, window=0)
-    assert len(probes) == 2
+    checks = answered(play, EACH, window=0)
+    assert len(checks) == 2
     assert [end["reason"] for end in play.outcomes] == ["zero_window"] * EACH
-    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in checks))
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
     play.over()
@@ -114,13 +114,13 @@ def test_ports_with_a_window_of_zero_count_too() -> None:
 
 @pytest.mark.parametrize("answer", [{"flags": "RA", "seq": 0, "ack": 1}, None])
 def test_a_host_with_many_services_is_asked_on_all_of_its_ports(answer: dict[str, Any] | None) -> None:
-    """Its random ports are closed or silent; it is probed once, whatever is found open later."""
+    """Its random ports are closed or silent; it is checked once, whatever is found open later."""
     play = sweep()
-    probes = answered(play, EACH)
-    assert len(probes) == 2
-    play >> Got(**SYN_ACK, conn=probes[0])
+    checks = answered(play, EACH)
+    assert len(checks) == 2
+    play >> Got(**SYN_ACK, conn=checks[0])
     if answer is not None:
-        play >> Got(**answer, conn=probes[1])
+        play >> Got(**answer, conn=checks[1])
     assert answered(play, 3 * EACH) == []
     assert play.table.in_flight == 4 * EACH
     play >> 7.0
@@ -137,62 +137,62 @@ def test_hosts_are_counted_apart() -> None:
 
 
 @pytest.mark.parametrize(("ports", "swept"), [(FEW_PORTS, True), (1, True), (1 << 16, False)])
-def test_with_few_ports_or_a_list_nobody_is_probed_for_open_ports(ports: int, swept: bool) -> None:
+def test_with_few_ports_or_a_list_nobody_is_checked_for_open_ports(ports: int, swept: bool) -> None:
     play = sweep(ports)
     if not swept:
         play = Play(HELLO, haf=2)
     assert answered(play, 3 * EACH) == []
 
 
-def test_without_haf_nobody_is_probed() -> None:
+def test_without_haf_nobody_is_checked() -> None:
     assert answered(sweep(haf=0), 3 * EACH) == []
     assert answered(sweep(force_all_handshakes=True), 3 * EACH) == []
 
 
-def test_probes_and_what_they_found_move_with_their_shard() -> None:
+def test_checks_and_what_they_found_move_with_their_shard() -> None:
     play = sweep()
-    probes = answered(play, EACH)
-    play >> Got(**SYN_ACK, conn=probes[0])
+    checks = answered(play, EACH)
+    play >> Got(**SYN_ACK, conn=checks[0])
     play >> Move()
     play.table.hear = lambda segments: 0
-    play.table.firewall_probes.sweep(FEW_PORTS + 1)
-    play >> Got(**SYN_ACK, conn=probes[1])
+    play.table.firewall_checks.sweep(FEW_PORTS + 1)
+    play >> Got(**SYN_ACK, conn=checks[1])
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
 
 
-def test_a_probe_has_nothing_of_a_flow_that_was_in_its_row_before() -> None:
-    """A shard moves while a host with some services is probed, in the rows of flows to one that is not."""
+def test_a_check_has_nothing_of_a_flow_that_was_in_its_row_before() -> None:
+    """A shard moves while a host with some services is checked, in the rows of flows to one that is not."""
     play = sweep(haf=3)
     for peer in range(10, 30):
         play >> Line(peer=peer)
         flow = len(play.connections) - 1
         play.sent()
         play >> Got("A", ack=6, conn=flow)
-        probes = [sent.conn for sent in play.sent() if sent.flags == "S"]
-        play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in probes))
+        checks = [sent.conn for sent in play.sent() if sent.flags == "S"]
+        play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in checks))
     play >> 9.0
     play.sent()
     assert [end["reason"] for end in play.ended()] == ["acking_firewall"] * 20
     assert len(answered(play, EACH, peer=2)) == 3
     play >> Move()
     play.table.hear = lambda segments: 0
-    play.table.firewall_probes.sweep(FEW_PORTS + 1)
+    play.table.firewall_checks.sweep(FEW_PORTS + 1)
     play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)
 
 
 def test_what_others_have_found_is_believed() -> None:
     play = sweep()
-    play.table.firewall_probes.learn(np.array([0, PEER + 1, 0, PEER + 7], np.uint64))
+    play.table.firewall_checks.learn(np.array([0, PEER + 1, 0, PEER + 7], np.uint64))
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)
     play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)
 
 
-def test_a_flow_whose_host_is_forgotten_goes_by_its_own_probes() -> None:
-    """Where more hosts are probed, while it waits, than are remembered."""
+def test_a_flow_whose_host_is_forgotten_goes_by_its_own_checks() -> None:
+    """Where more hosts are checked, while it waits, than are remembered."""
     play = sweep(timeout=5, retransmit_wait=1)
-    play.table.firewall_probes._hosts._most = 1
+    play.table.firewall_checks._hosts._most = 1
     play >> Line(peer=1) << Sent("A", data=HELLO)
     play >> 0.5
     play >> Got("A", ack=6)
@@ -211,8 +211,8 @@ def test_a_flow_whose_host_is_forgotten_goes_by_its_own_probes() -> None:
 def test_in_a_port_scan_that_goes_on_with_no_connection() -> None:
     play = Play(haf=2)
     play.table.hear = lambda segments: 0
-    play.table.firewall_probes.sweep(FEW_PORTS + 1)
-    probed(play, 2)
+    play.table.firewall_checks.sweep(FEW_PORTS + 1)
+    checked(play, 2)
     assert [end["reason"] for end in play.outcomes] == ["sa_only"] * EACH
     play >> Line(port=80, own_port=80)
     play << Sent("RA") << Ended("acking_firewall", firewall=1)

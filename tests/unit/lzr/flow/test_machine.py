@@ -55,8 +55,8 @@ def test_every_state_is_reached_and_left() -> None:
     reached = {
         FlowState.DATA_SENT,
         FlowState.SYN_SENT,
-        FlowState.PROBE,
-    }  # where flows and firewall probes begin
+        FlowState.FIREWALL_CHECK,
+    }  # where flows and firewall checks begin
     while True:
         more = {
             after

@@ -27,7 +27,7 @@ def plain(flow: dict[str, int], segment: dict[str, int]) -> FlowTrigger:
     sent = distance(flow["una"], flow["nxt"])
     acknowledged = flags & ACK and 0 <= distance(flow["una"], segment["ack"]) <= sent
     gap = distance(flow["rcv"], segment["seq"])  # how far beyond the awaited byte it begins
-    if flow["state"] in (FlowState.SYN_SENT, FlowState.PROBE):
+    if flow["state"] in (FlowState.SYN_SENT, FlowState.FIREWALL_CHECK):
         if not acknowledged:
             return FlowTrigger.NOTHING
         if flags & RST:
@@ -60,7 +60,7 @@ def meetings(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int]]:
     """A flow and a segment whose numbers are near it, anywhere on the circle."""
     una, rcv = draw(st.integers(0, WORD - 1)), draw(st.integers(0, WORD - 1))
     state = draw(st.sampled_from([state for state in FlowState if state is not FlowState.FREE]))
-    opening = state in (FlowState.SYN_SENT, FlowState.PROBE)
+    opening = state in (FlowState.SYN_SENT, FlowState.FIREWALL_CHECK)
     sent = 0 if opening else draw(st.integers(0, 500))
     flow = {"una": una, "nxt": (una + sent) % WORD, "rcv": rcv, "state": int(state)}
     flow["ts"] = draw(st.integers(0, 2 * REPEATED))

@@ -362,7 +362,7 @@ class Scan(RuleBasedStateMachine):
         assert len(set(final)) == len(final), "a ticket has two fates"
         states = world.table.rows["state"]
         waiting = world.table.rows["ticket"][
-            (states != FlowState.FREE) & (states != FlowState.PROBE)
+            (states != FlowState.FREE) & (states != FlowState.FIREWALL_CHECK)
         ].tolist()
         assert sorted(waiting + final) == list(range(world.tickets)), "a ticket is lost"
 
