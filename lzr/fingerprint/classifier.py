@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lzr.fingerprint import applications, greetline, honeypot, products, sshline, webreply
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
-from lzr.fingerprint.greetings.named import NOTHING
+from lzr.fingerprint.greetings.lookup import NOTHING
 from lzr.fingerprint.precedence import UNKNOWN, resolve
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol

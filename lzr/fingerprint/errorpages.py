@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from lzr.fingerprint.greetings import freetext, phrases, titles
-from lzr.fingerprint.greetings.named import NOTHING, Stated
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated
 
 _REACH = 4096
 

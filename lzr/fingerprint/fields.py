@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lzr.fingerprint.greetings.named import NOTHING, Stated
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated
 from lzr.protocols._bytes import be16, be32, le16
 
 _MOST = 60  # characters of a name

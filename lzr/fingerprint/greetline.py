@@ -3,7 +3,7 @@ doubt.
 
 Mail and file servers greet with a line, and no two of them with the same. `of_line` takes those lines that
 only SMTP, FTP, POP3 or IMAP can be, that nothing is answered after, and that name a program of
-`greetings.names` or none; all others go through matchers and readers, which say the same of these. In C it
+`greetings.programs` or none; all others go through matchers and readers, which say the same of these. In C it
 goes over the line once. A terminal negotiates first (RFC 854), and is taken where the rest is text of which
 the readers make nothing, or a name.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lzr.fingerprint import statements
 from lzr.fingerprint.greetings import freetext
-from lzr.fingerprint.greetings.named import greeting, named, rows_of
+from lzr.fingerprint.greetings.lookup import greeting_lines, named, rows_of
 from lzr.fingerprint.webreply import Counts, Left
 from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols import _greetings as lines_of
@@ -30,7 +30,7 @@ BEGINNINGS = (b"220 ", b"220-", b"+OK ", b"* OK")
 """The first four bytes of what is looked at."""
 
 _LETTERS = {"smtp": "s", "ftp": "f", "pop3": "p", "imap": "i", "telnet": "t"}
-"""Labels, in the order in which they are numbered in C, and their letters in `greetings.names`."""
+"""Labels, in the order in which they are numbered in C, and their letters in `greetings.programs`."""
 
 LABELS = tuple(_LETTERS)
 """What `of_line` says, if it says anything."""
@@ -105,7 +105,7 @@ def of_line(data: bytes) -> Identity | None:
     label = _label(data)
     if not label or (label == "ftp" and statements.may_be_device(data)):
         return None
-    said = greeting(data)
+    said = greeting_lines(data)
     product, version = named(_LETTERS[label], said)
     if not version and freetext.is_numbered(said):
         return None

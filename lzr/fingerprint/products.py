@@ -1,7 +1,7 @@
 """The product and version that a banner states plainly; nothing is guessed.
 
-Text protocols name their program in a line (`greetings.named` looks it up there, by the table of
-`greetings.names`) or a header. Binary ones have a field for it.
+Text protocols name their program in a line (`greetings.lookup` looks it up there, by the table of
+`greetings.programs`) or a header. Binary ones have a field for it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from functools import partial
 from lzr.fingerprint import fields, statements
 from lzr.fingerprint.applications import HTTP
 from lzr.fingerprint.greetings import freetext
-from lzr.fingerprint.greetings.named import NOTHING, Stated, greeting, named
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated, greeting_lines, named
 from lzr.protocols._bytes import be16, line
 
 _GREETERS = {"smtp": "s", "ftp": "f", "imap": "i", "pop3": "p"}
-"""Labels of those who greet with a line, and their letters in `greetings.names`."""
+"""Labels of those who greet with a line, and their letters in `greetings.programs`."""
 
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
@@ -175,7 +175,7 @@ def _ftp(data: bytes) -> Stated:
     """A device that names itself first, a program anywhere in the line, or a device after other words."""
     found = statements.device(data)
     if found is NOTHING:
-        found = named("f", greeting(data))
+        found = named("f", greeting_lines(data))
     if found is NOTHING:
         found = statements.elsewhere(data)
     found = _fuller(found, data)
@@ -190,7 +190,7 @@ def _either(data: bytes) -> Stated:
 
 def _mail(letter: str, data: bytes) -> Stated:
     """A program that is known by name, or one that the greeting's form shows."""
-    return _fuller(named(letter, greeting(data)), data)
+    return _fuller(named(letter, greeting_lines(data)), data)
 
 
 def _fuller(found: Stated, data: bytes) -> Stated:
@@ -216,7 +216,7 @@ def _news(data: bytes) -> Stated:
         service = _MICROSOFT_NEWS.match(data)
         found = ("Microsoft NNTP Service", service[1].decode("ascii")) if service else NOTHING
     if found is NOTHING:
-        found = named("n", greeting(data))
+        found = named("n", greeting_lines(data))
     return freetext.greeting(data) if found is NOTHING else found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 
-from lzr.fingerprint.greetings.named import NOTHING, Stated
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated
 from lzr.protocols._bytes import be16
 
 _NUMBER = rb"(?P<v>\d{1,4}(?:\.\w{1,12}){1,5})"

@@ -354,9 +354,9 @@ static enum label label_of(const struct greetings *table, struct text reply, str
                : LABELS;
 }
 
-/* --- greetings.named -------------------------------------------------------------------------------------------- */
+/* --- greetings.lookup -------------------------------------------------------------------------------------------- */
 
-/* greetings.named.greeting: how many of the bytes are the greeting's; `reply` may go on behind what is read */
+/* greetings.lookup.greeting_lines: how many of the bytes are the greeting's; `reply` may go on behind what is read */
 static size_t said(struct text reply)
 {
     const size_t reach = reply.size < REACH ? reply.size : REACH;
@@ -406,7 +406,7 @@ static struct text stripped(struct text word)
     return word;
 }
 
-/* greetings.named.named: `low` is the text in small letters, with blanks for underscores and the hyphens of codes */
+/* greetings.lookup.named: `low` is the text in small letters, with blanks for underscores and the hyphens of codes */
 static const struct program *named(const struct greetings *table, enum label label, struct text low, const uint8_t *text,
                                    size_t *after)
 {
@@ -427,7 +427,7 @@ static const struct program *named(const struct greetings *table, enum label lab
     return NULL;
 }
 
-/* greetings.named._VERSION's number at `at`, or an empty text */
+/* greetings.lookup._VERSION's number at `at`, or an empty text */
 static struct text number_at(struct text text, size_t at)
 {
     if (at < text.size && (text.at[at] == 'v' || text.at[at] == 'V' || text.at[at] == 'X'))
@@ -461,7 +461,7 @@ static struct text version(struct text text)
     return found;
 }
 
-/* greetings.named._QUAD: what begins with four numbers of three digits at most may be an address */
+/* greetings.lookup._QUAD: what begins with four numbers of three digits at most may be an address */
 static int is_quad(struct text text)
 {
     size_t parts = 0;
@@ -478,7 +478,7 @@ static int is_quad(struct text text)
     return 1;
 }
 
-/* greetings.named._BEFORE_ADDRESS: whether the text ends with a word behind which an address comes */
+/* greetings.lookup._BEFORE_ADDRESS: whether the text ends with a word behind which an address comes */
 static int is_before_address(struct text text)
 {
     static const char *const WORDS[] = {"at", "on", "from", "for", "address", "ip", "ready"};

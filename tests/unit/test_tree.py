@@ -31,7 +31,7 @@ LINES = 400
 
 TABLES = {
     "lzr/fingerprint/applicationtable.py",
-    "lzr/fingerprint/greetings/names.py",
+    "lzr/fingerprint/greetings/programs.py",
     "lzr/fingerprint/recog/data.py",
 }
 """Data, a line each: as long as there is much of it."""

@@ -1,17 +1,16 @@
 """What greetings in free words say of the program or the device that sends them, told by their form.
 
-`greetings.names` lists programs that are known; this reads those that are not: words that begin with capitals
-in front of a version number ("Example FTP Server 0.8.3"), and a maker's name with the model behind it
-("Grandstream GXW-1"). A host's name is no program, nor are the words that every greeting holds; what is left
-in doubt has no product.
+`greetings.programs` lists programs that are known; this reads those that are not: words that begin with
+capitals in front of a version number ("Example FTP Server 0.8.3"), and a maker's name with the model behind
+it ("Grandstream GXW-1"). A host's name is no program, nor are the words that every greeting holds; what is
+left in doubt has no product.
 """
 
 from __future__ import annotations
 
 import re
 
-from lzr.fingerprint.greetings.named import NOTHING, Stated, named
-from lzr.fingerprint.greetings.named import greeting as said_first
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated, greeting_lines, named
 
 REACH = 400  # bytes of a greeting that are read
 _WORDS = 6  # of a name, at most
@@ -57,7 +56,7 @@ def greeting(data: bytes) -> Stated:
 
     What comes behind the greeting is an answer to what was sent, and may quote it.
     """
-    said = said_first(data)
+    said = greeting_lines(data)
     found = NOTHING
     if is_numbered(said):
         lines = said.decode("latin-1").split("\n")[:4]

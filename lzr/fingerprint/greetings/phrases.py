@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 
 from lzr.fingerprint.greetings import freetext
-from lzr.fingerprint.greetings.named import NOTHING, Stated, named
-from lzr.fingerprint.greetings.named import greeting as said_first
+from lzr.fingerprint.greetings.lookup import NOTHING, Stated, greeting_lines, named
 
 _REACH = 1024  # bytes of a terminal's screen that are read; a screen is 24 lines of 80
 _LINES = 24
@@ -167,7 +166,7 @@ def _terminal(data: bytes) -> Stated:
 
 def _spoken(data: bytes) -> str:
     """A greeting's lines without their codes."""
-    rows = said_first(data).decode("latin-1").split("\n")[:6]
+    rows = greeting_lines(data).decode("latin-1").split("\n")[:6]
     return "\n".join(row.rstrip("\r").lstrip("+*0123456789- ").removeprefix("OK ") for row in rows)
 
 

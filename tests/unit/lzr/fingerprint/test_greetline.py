@@ -16,7 +16,7 @@ from lzr import kernels
 from lzr.fingerprint import Classifier, greetline, products
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.fingerprint.greetings import freetext
-from lzr.fingerprint.greetings.names import TABLE
+from lzr.fingerprint.greetings.programs import TABLE
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 from lzr.rows import OUTCOME
 from tests import ROOT

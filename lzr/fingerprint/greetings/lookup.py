@@ -1,10 +1,12 @@
-"""Looks a greeting's words up among those with which the names of programs begin (`names`)."""
+"""Looks up which program the words of a greeting name, in the table of `programs`; and which lines of a reply
+are its greeting.
+"""
 
 from __future__ import annotations
 
 import re
 
-from lzr.fingerprint.greetings.names import TABLE
+from lzr.fingerprint.greetings.programs import TABLE
 
 Stated = tuple[str, str]
 NOTHING: Stated = ("", "")
@@ -48,7 +50,7 @@ def _read(table: str) -> dict[str, dict[bytes, list[_Named]]]:
 _BY_WORD = _read(TABLE)
 
 
-def greeting(data: bytes) -> bytes:
+def greeting_lines(data: bytes) -> bytes:
     """The lines that a server greets with, without what it answers afterwards, which may quote its caller.
 
     Lines with a hyphen behind their code are followed by one with a blank there (RFC 959 §4.2).

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.fingerprint.greetings.named import named
-from lzr.fingerprint.greetings.names import TABLE
+from lzr.fingerprint.greetings.lookup import named
+from lzr.fingerprint.greetings.programs import TABLE
 
 ROWS = [
     (letter, *line.split(" ", 2)[1:]) for line in TABLE.split("\n") if line for letter in line.split(" ")[0]

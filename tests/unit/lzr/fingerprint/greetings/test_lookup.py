@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.fingerprint import identify
-from lzr.fingerprint.greetings.named import greeting, named
+from lzr.fingerprint.greetings.lookup import greeting_lines, named
 
 NAMED = [
     (b"220 ProFTPD Server (Debian) [192.0.2.1]\r\n", "ProFTPD", ""),
@@ -91,14 +91,14 @@ def test_what_they_do_not_name(reply: bytes) -> None:
 
 
 def test_a_greeting_ends_where_the_answers_begin() -> None:
-    assert greeting(b"220 a\r\n500 b\r\n") == b"220 a\r"
-    assert greeting(b"220-a\r\n more\r\n220 b\r\n500 c\r\n") == b"220-a\r\n more\r\n220 b\r"
-    assert greeting(b"220-a\r\n220-b\r\n") == b"220-a\r\n220-b\r\n"
-    assert greeting(b"220 a\r\n220 b\r\n500 c\r\n") == b"220 a\r\n220 b\r"
-    assert len(greeting(b"x" * 4000)) == 512
+    assert greeting_lines(b"220 a\r\n500 b\r\n") == b"220 a\r"
+    assert greeting_lines(b"220-a\r\n more\r\n220 b\r\n500 c\r\n") == b"220-a\r\n more\r\n220 b\r"
+    assert greeting_lines(b"220-a\r\n220-b\r\n") == b"220-a\r\n220-b\r\n"
+    assert greeting_lines(b"220 a\r\n220 b\r\n500 c\r\n") == b"220 a\r\n220 b\r"
+    assert len(greeting_lines(b"x" * 4000)) == 512
 
 
 @given(st.sampled_from("fspinct"), st.binary(max_size=600))
 def test_any_bytes(letter: str, data: bytes) -> None:
-    product, version = named(letter, greeting(data))
+    product, version = named(letter, greeting_lines(data))
     assert product or not version
