@@ -170,7 +170,7 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping |
         begin=begun.low,
         done=None if done is None else done.among,
     )
-    return Sweeping(
+    found = Sweeping(
         sweep.share,
         scheduler,
         ledger=begun.ledger,
@@ -179,3 +179,6 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping |
         departure=ready.egress.departure,
         shards=ready.job.shards,
     )
+    if checkpoint is not None and checkpoint.resumed is not None:
+        found.everywhere.recall(checkpoint.resumed.hosts(options))
+    return found

@@ -73,7 +73,7 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 class Sweeping:
     """share: this box's pairs. shards: how many there are.
 
-    heard_until: before that all answers have been reported.
+    heard_until: before that all answers have been reported. everywhere: hosts that answer on any port.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Sweeping:
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
-        self._everywhere = Everywhere(share)
+        self.everywhere = Everywhere(share)
         self.cover()
 
     def cover(self) -> None:
@@ -148,7 +148,7 @@ class Sweeping:
         while workers and room > 0 and looked < LOOK:
             worker = workers[self._turn % len(workers)]
             taken = self._take(min(room, _BATCH), worker.name, now, LOOK - looked)
-            if self._everywhere.many:
+            if self.everywhere.many:
                 looked = scheduler.next - begin_at
             if taken is None:
                 if looked and not scheduler.all_assigned:
@@ -188,7 +188,7 @@ class Sweeping:
         """The next stretch, with at most so many pairs to be asked; None if there is none, or none among the
         pairs that were looked at, up to `look`.
         """
-        everywhere, before = self._everywhere, self.scheduler.next
+        everywhere, before = self.everywhere, self.scheduler.next
         if not everywhere.many:
             return self.scheduler.take(most, worker, now)
         look = min(look, everywhere.ahead(most))
@@ -198,9 +198,9 @@ class Sweeping:
 
     def _tell(self, workers: Sequence[Child]) -> None:
         """Tell the workers of the hosts that answer on any port, as far as they do not know them."""
-        if len(self._everywhere):
+        if len(self.everywhere):
             for worker in workers:
-                if len(hosts := self._everywhere.untold(worker.name)):
+                if len(hosts := self.everywhere.untold(worker.name)):
                     worker.order(messages.Firewalls(hosts))
 
     def _ahead(self, workers: int) -> float:
@@ -267,7 +267,7 @@ class Sweeping:
             self._feeder.put(targets)
             self.heat.add(targets)
         if len(left := np.flatnonzero(verdicts == Verdict.FIREWALL)):
-            self._everywhere.note(pick(rows, left))
+            self.everywhere.note(pick(rows, left))
         blocked = news & (verdicts == Verdict.BLOCKED)
         if blocked.any():
             self._accounts.blocked(places[blocked].astype(np.uint64))

@@ -116,6 +116,8 @@ class Upkeep:
         if self._parts.sweeping is None:
             return summary.to_dict()
         reasons = self._parts.sweeping.quiet(now)
+        if self._parts.checkpoint is not None:
+            self._parts.checkpoint.everywhere = self._parts.sweeping.everywhere.packed()
         whole = Summary.from_dict(summary.to_dict())
         whole.reasons.update(reasons)
         whole.resolved += sum(reasons.values())

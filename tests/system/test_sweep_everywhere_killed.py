@@ -54,6 +54,15 @@ def asked(seen: list[Seen]) -> dict[str, set[int]]:
     return found
 
 
+def probed(seen: list[Seen]) -> dict[str, set[int]]:
+    """The random ports that were asked, by host."""
+    found: dict[str, set[int]] = {host: set() for host in HOSTS.values()}
+    for segment in seen:
+        if segment.source == SCANNER and segment.letters == "S" and segment.dport > PORTS:
+            found[segment.target].add(segment.dport)
+    return found
+
+
 def whole(target: Path, sent: dict[str, set[int]], reasons: dict[str, int]) -> None:
     """Each pair has one fate; who is no such host was asked on each port, and its services have records."""
     records: list[Any] = read(target)
@@ -115,12 +124,15 @@ def test_the_coordinator_killed_and_resumed(arena: Range) -> None:
         victim.wait()
         done = lzr(arena, "--resume", str(state), "-m", str(meta), "-u", str(status))
     assert done.returncode == 0, done.stderr
-    sent = asked(seen.stop())
+    found = seen.stop()
+    sent = asked(found)
     told = json.loads(meta.read_text())
     reasons = {name: count for name, count in told["reasons"].items() if count}
     whole(target, sent, reasons)
     assert sum(told["inputs"]["fates"].values()) == PAIRS
     assert sum(figures(status).values()) == PAIRS - told["inputs"]["fates"]["done before"]
+    # Found before they were killed, they are not probed again: `-haf` packets for each of both workers.
+    assert max(len(probed(found)[HOSTS[letter]]) for letter in EVERYWHERE) <= 2 * 3
     # What was sent after the last checkpoint or in the second before it may have been sent in vain.
     unsent = sum(PORTS - len(ports) for ports in sent.values())
     assert unsent <= reasons["not_asked"] < unsent + 2.5 * A_SECOND

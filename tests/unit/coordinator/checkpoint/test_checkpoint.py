@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint,
 from coordinator.checkpoint.hashes import InputDiffers, InputHash
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.resumecommand import command
-from coordinator.checkpoint.saved import Saved, SavedOutput
+from coordinator.checkpoint.saved import _MAGIC, Saved, SavedOutput
 from coordinator.input.intake import Admission, Intake
 from coordinator.input.resumedinput import compare
 from lzr.errors import UsageError
@@ -29,6 +30,7 @@ from lzr.options.groups.option import CONTENT, FIXED, FREE, OWN
 from lzr.options.parse import parse
 from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger
+from lzr.sweep import everywhere
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.lists import ListReader
 from lzr.targets.zmap import ZmapReader
@@ -119,6 +121,34 @@ def test_it_comes_back_whole() -> None:
     assert after.options == before.options
     assert after.outputs == before.outputs
     assert (after.summary, after.prefix, after.runs) == (before.summary, before.prefix, before.runs)
+
+
+def with_hosts(found: object, **options: object) -> bytes:
+    """A checkpoint with this in place of its hosts that answer on any port; None: with nothing there."""
+    whole = Saved(LIST.replace(haf=3, **options), Progress()).pack()
+    content = msgpack.unpackb(whole[len(_MAGIC) + 32 :])
+    del content["everywhere"]
+    if found is not None:
+        content["everywhere"] = found
+    body: bytes = msgpack.packb(content)
+    return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
+
+
+def test_hosts_that_answer_on_any_port_are_kept_and_old_checkpoints_have_none() -> None:
+    hosts = np.array([[0, 0xFFFF_C000_0201], [0, 0xFFFF_C000_0207]], np.uint64)
+    kept = Saved(LIST.replace(haf=3), Progress(), everywhere=everywhere.pack(hosts)).pack()
+    before = Saved.unpack(kept)
+    assert np.array_equal(before.hosts(LIST.replace(haf=3)), hosts)
+    for other in ({"haf": 0}, {"haf": 5}, {"haf": 3, "haf_threshold": 0.5}):  # they might not be found so
+        assert len(before.hosts(LIST.replace(**other))) == 0
+    assert len(Saved.unpack(with_hosts(None)).hosts(LIST.replace(haf=3))) == 0
+
+
+@pytest.mark.parametrize("found", [b"junk", "text", 7, [b""]])
+def test_what_can_be_no_hosts_is_refused(tmp_path: Path, found: object) -> None:
+    (tmp_path / "checkpoint").write_bytes(with_hosts(found))
+    with pytest.raises(UsageError, match="cannot resume from"):
+        load(tmp_path)
 
 
 @settings(max_examples=examples(200), deadline=None)

@@ -130,7 +130,7 @@ def test_who_answers_late_is_open_in_the_next_checkpoint(monkeypatch: pytest.Mon
 def test_where_few_hosts_are_such_the_coordinator_looks_at_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     swept = begun(monkeypatch, Told(monkeypatch))
     not_asked(swept, np.arange(ADDRESSES) == 7)
-    monkeypatch.setattr(swept._everywhere, "among", lambda first, count: pytest.fail("it looked"))
+    monkeypatch.setattr(swept.everywhere, "among", lambda first, count: pytest.fail("it looked"))
     turns(swept, 0.0, 0.5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lzr.rows import FRAME
-from lzr.sweep.everywhere import _FEW, LOOK, TOLD, Everywhere
+from lzr.sweep.everywhere import _FEW, LOOK, MOST, TOLD, Everywhere, pack, unpack
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
@@ -107,3 +108,47 @@ def test_each_worker_is_told_of_each_host_once() -> None:
     everywhere.note(hosts(1 << 19))
     assert everywhere.untold("flow-0.1").tolist() == [0, FIRST + (1 << 19)]
     assert len(everywhere.untold("flow-1.1")) == 2 * TOLD  # one that comes later hears of all
+
+
+def some(count: int, high: int = 0) -> NDArray[np.uint64]:
+    drawn = np.random.default_rng(count).permutation(1 << 18)[:count].astype(np.uint64)
+    return np.stack((np.full(count, high, np.uint64), drawn + np.uint64(FIRST)), 1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, MOST])
+def test_hosts_are_kept_in_few_bytes_and_come_back(count: int) -> None:
+    both = np.concatenate([some(count // 2), some(count - count // 2, (1 << 64) - 1)])
+    kept = pack(both)
+    assert len(kept) < 200 + 3 * count
+    assert sorted(map(tuple, unpack(kept).tolist())) == sorted(map(tuple, both.tolist()))
+    assert unpack(b"").shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"junk", pack(some(100))[:-3], pack(some(100)) + b"x", zlib.compress(bytes(24)),
+        zlib.compress(bytes(16 * MOST + 16)), zlib.compress(bytes(1 << 25)),
+    ],
+    ids=["junk", "cut", "more", "half a host", "too many", "a bomb"],
+)  # fmt: skip
+def test_bytes_that_hold_no_hosts_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        unpack(data)
+
+
+def test_a_resumed_sweep_remembers_who_is_in_it() -> None:
+    before, after = Everywhere(share(1000)), Everywhere(share(300))
+    before.note(hosts(*range(0, 1000, 10)))
+    assert before.packed() is before.packed()
+    kept = before.packed()
+    before.note(hosts(1, 2, 3, 4, 5))
+    assert before.packed() is kept  # it is not worth the time
+    before.note(hosts(6, 7))
+    assert len(unpack(before.packed())) == len(before) == len(unpack(kept)) + 7
+    after.recall(unpack(kept))
+    assert np.flatnonzero(after.known(hosts(*range(1000)))).tolist() == list(range(0, 300, 10))
+    told = after.untold("flow-0.1")
+    assert len(told) == 2 * len(after) == 60
+    after.recall(unpack(b""))
+    assert len(after) == 30
