@@ -16,7 +16,7 @@ from coordinator.input.intake import Intake
 from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.ipc import messages, packing
 from lzr.ownaddresses import Sources
-from lzr.pacing.bucket import Pacer
+from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, Rows, join, pick, put
 from lzr.targets.screen import Overview, overview

@@ -24,7 +24,8 @@ from coordinator.scan.reading import InputReading
 from coordinator.scan.sweeping import Sweeping
 from coordinator.setup.departure import Departure
 from lzr.ipc.schema import Message
-from lzr.pacing.bucket import DEPTH, Pacer
+from lzr.pacing.pacer import Pacer
+from lzr.pacing.tokenbucket import DEPTH
 from lzr.sweep.scheduler import Scheduler
 
 

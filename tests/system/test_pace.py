@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 from tests.lab.rate import Counted, counted, write_hosts
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.zmaplines import lines

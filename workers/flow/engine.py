@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 from lzr.packet.segments import SYN_OCTETS, Builder
 from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.ipc import messages
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways

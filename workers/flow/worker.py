@@ -31,7 +31,7 @@ from lzr.ipc.credentials import Sender
 from lzr.ipc.job import Job, Spawn
 from lzr.ipc.schema import FEED_MARK, Message
 from lzr.layout import MALFORMED
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, FlowEngine
@@ -55,7 +55,7 @@ _FEW = 64
 """Flows. A judgement: a scan of a single target, or of a few, and the last ones of any."""
 _STRIDE = 5_000_000
 """ns between two batches of packets that --max-rate or --bandwidth holds back: a quarter of the burst that a
-`Bucket` may hold (20 ms)."""
+`TokenBucket` may hold (20 ms)."""
 _STUCK = 2_000_000
 """ns until another try where results or targets wait for room. A judgement: 500 short turns a second at
 most."""

@@ -13,7 +13,7 @@ from coordinator.scan.feeder import BACKLOG, Feeder
 from lzr.ipc import messages, packing
 from lzr.ownaddresses import Sources
 from lzr.ownership.ledger import Ledger
-from lzr.pacing.bucket import Pacer
+from lzr.pacing.pacer import Pacer
 from lzr.packet.sharding import shard_of
 from lzr.packet.ways import WayKind
 from lzr.rows import Rows

@@ -14,7 +14,7 @@ from coordinator.scan.reading import Seen
 from coordinator.scan.sweeping import Sweeping
 from coordinator.scan.upkeep import judge
 from lzr.ipc import messages, packing
-from lzr.pacing.bucket import Pacer
+from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
 from lzr.rows import FRAME, TARGET
 from lzr.sweep.permutation import Permutation

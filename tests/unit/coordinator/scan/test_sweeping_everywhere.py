@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coordinator.scan import sweeping
 from coordinator.scan.sweeping import Sweeping
 from lzr.ipc import messages
-from lzr.pacing.bucket import Pacer
+from lzr.pacing.pacer import Pacer
 from lzr.rows import FRAME, TARGET
 from lzr.sweep.everywhere import LOOK
 from lzr.sweep.verdict import Verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 
 SECOND = 1_000_000_000
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lzr.pacing.budget import Budget
+from lzr.pacing.maxrate import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import FRAME

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.pacing.bucket import Pacer
+from lzr.pacing.pacer import Pacer
 from tests.effort import examples
 
 RATES = [10, 37.5, 100, 1_000, 9_999, 10_000, 50_000, 100_000]

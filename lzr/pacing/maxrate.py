@@ -1,13 +1,13 @@
 """How many packets may leave now: --max-rate and --bandwidth over everything that is sent.
 
-Two buckets, of packets and of bits as ZMap counts them (on the wire: with the preamble, the checksum and the
-gap, at least 84 bytes a packet). A worker's share of the limits is its share of the shards. `now` is in ns,
-an argument.
+The pace of new connections, --rate, is another thing: `lzr.pacing.pacer`. Here are two buckets, of packets
+and of bits as ZMap counts them (on the wire: with the preamble, the checksum and the gap, at least 84 bytes a
+packet). A worker's share of the limits is its share of the shards. `now` is in ns, an argument.
 """
 
 from __future__ import annotations
 
-from lzr.pacing.bucket import Bucket
+from lzr.pacing.tokenbucket import TokenBucket
 
 _SECOND = 1e9
 _AROUND = 24  # bytes: preamble 8, checksum 4, gap 12 (IEEE 802.3)
@@ -21,8 +21,8 @@ class Budget:
 
     def __init__(self, packets: float | None, bits: float | None, now: int) -> None:
         at = now / _SECOND
-        self._packets = None if packets is None else Bucket(packets, at)
-        self._bits = None if bits is None else Bucket(bits, at, least=_MOST, tokens=0.0)
+        self._packets = None if packets is None else TokenBucket(packets, at)
+        self._bits = None if bits is None else TokenBucket(bits, at, least=_MOST, tokens=0.0)
         self._share = 1.0
 
     def set_share(self, share: float, now: int) -> None:

@@ -3,9 +3,8 @@
 It consists of two buckets that fill with time. The first keeps the rate: while work is waiting it holds up to
 200 ms of tokens, so that a loop that was held up on a busy machine catches up, and yet no ten seconds have
 more than 2 % too much. The second smooths: it fills a quarter faster and holds 20 ms, so that catching up is
-a slightly higher rate for a while and never a burst. `now` is an argument, in seconds.
-
-`Pacer` paces the input with one: how many connections may be opened now.
+a slightly higher rate for a while and never a burst. `now` is an argument, in seconds. `pacer` (--rate) and
+`maxrate` (--max-rate, --bandwidth) use it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ DEPTH = 0.02  # seconds' worth that may leave at once
 _HASTE = 1.25  # the rate while it catches up, as a multiple of the rate asked for
 
 
-class Bucket:
+class TokenBucket:
     """A token bucket: call `fill`, then `spend` at most what it returned."""
 
     def __init__(
@@ -62,48 +61,3 @@ class Bucket:
         """Seconds from the last `fill` until there are so many tokens."""
         needed = max(tokens - self._tokens, (tokens - self._burst) / _HASTE)
         return max(0.0, needed) / (self.rate * share)
-
-
-class Pacer:
-    """A rate of connections that may change while the scan runs."""
-
-    def __init__(self, rate: float | None, now: float, depth: float = DEPTH) -> None:
-        """rate: connections per second; None for no limit. depth: seconds' worth that may be let through at
-        once: small, unless the worker spreads them over that time.
-        """
-        self._depth = depth
-        self._bucket = None if rate is None else Bucket(rate, now, depth=depth)
-
-    @property
-    def rate(self) -> float | None:
-        """Connections per second; None for no limit."""
-        return None if self._bucket is None else self._bucket.rate
-
-    def set_rate(self, rate: float | None, now: float) -> None:
-        """Change the rate from `now` on (monotonic seconds); None for no limit."""
-        if rate is None:
-            self._bucket = None
-        elif self._bucket is None:
-            self._bucket = Bucket(rate, now, depth=self._depth)
-        else:
-            self._bucket.fill(now)
-            self._bucket.rate = rate
-
-    def allowance(self, now: float) -> int:
-        """How many connections may be opened now."""
-        return 1 << 30 if self._bucket is None else int(self._bucket.fill(now))
-
-    def spend(self, connections: int) -> None:
-        """Count connections that were let through."""
-        if self._bucket is not None:
-            self._bucket.spend(connections)
-
-    def rest(self, now: float) -> None:
-        """Do not catch up on time in which something else than the rate held connections up."""
-        if self._bucket is not None:
-            self._bucket.rest()
-            self._bucket.fill(now)
-
-    def wait(self, now: float) -> float:
-        """Seconds until one more connection may be opened."""
-        return 0.0 if self.allowance(now) >= 1 or self._bucket is None else self._bucket.wait(1.0)
