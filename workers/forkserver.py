@@ -32,7 +32,7 @@ from lzr.ipc.credentials import Credentials
 from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import NOT_WHOLE, Profiling
-from workers import bounded, confinement, limits, preload, privilege
+from workers import bounded, childlimits, confinement, preload, privilege
 from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
@@ -66,7 +66,7 @@ class ForkServer:
         self._whole = np.frombuffer(self._lengths, np.int64)[: len(self._outputs)]
         self._whole[:] = UNKNOWN
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
-        self._memory = limits.memory()
+        self._memory = childlimits.memory()
         enclosed = False
         if self._job.uid is not None and self._job.gid is not None:
             enclosed = privilege.drop(self._job.uid, self._job.gid, directory)
@@ -177,7 +177,7 @@ class ForkServer:
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             if self._job.uid is not None:
-                limits.bound(self._memory, highest, self._job.shards, own_user=self._job.own_user)
+                childlimits.bound(self._memory, highest, self._job.shards, own_user=self._job.own_user)
                 others = self._sockets[self._job.shards :]
                 routed = [sock.fileno() for sock in others if sock.family != socket.AF_PACKET]
                 more = syscalls.sending(routed) if spawn.role == "flow" else None

@@ -124,7 +124,7 @@ def _need(least: int) -> None:
     """Raises _NoRoom where the limit of the address space is below so many MiB."""
     if not _POSIX:
         return
-    from coordinator.processes.limits import room_trouble
+    from coordinator.processes.ulimits import room_trouble
 
     if trouble := room_trouble(least):
         raise _NoRoom(trouble)

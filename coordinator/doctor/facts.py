@@ -24,7 +24,7 @@ from coordinator.doctor.threads import room_for_threads
 from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
-from coordinator.processes import cgroups, limits, ownuser, privilege, rundir
+from coordinator.processes import cgroups, ownuser, privilege, rundir, ulimits
 from coordinator.processes.privilege import User
 from lzr import kernels, syscalls
 from lzr.options.table import Options
@@ -47,7 +47,7 @@ def gather(options: Options, user: User) -> HostFacts:
     memory, memory_of = room_in_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     place = Path(kernels.__file__).parent
-    limits.raise_threads()  # as a scan does
+    ulimits.raise_threads()  # as a scan does
     threads, threads_of = room_for_threads(user.uid, shared=not ownuser.is_own(user.uid))
     place_of_sockets, trouble = room_for_sockets(rundir.where())
     return HostFacts(

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from coordinator.processes import limits
+from coordinator.processes import ulimits
 from coordinator.processes.childoutput import ChildOutput
 from lzr.errors import ROOM_FOR_PROCESSES, UsageError
 
@@ -34,8 +34,8 @@ class Launched:
     """
 
     def __init__(self) -> None:
-        limits.raise_descriptors()  # for it, and for the children that it forks
-        limits.raise_threads()
+        ulimits.raise_descriptors()  # for it, and for the children that it forks
+        ulimits.raise_threads()
         self.printed = ChildOutput()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.taken = False  # by a pool, which ends it

@@ -15,7 +15,7 @@ from coordinator.files.opening import Interrupted
 from coordinator.guard.guard import Guard
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.stream import Stream
-from coordinator.processes import limits
+from coordinator.processes import ulimits
 from coordinator.processes.launch import Launched
 from coordinator.scan import wording
 from coordinator.scan.loop import Loop, ScanEnding
@@ -38,8 +38,8 @@ def run(options: Options, guard: Guard | None, stdin: Stream | None, launched: L
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
     signals = Signals()
-    if limits.raise_descriptors() < limits.LEAST:
-        raise UsageError(f"fewer than {limits.LEAST} descriptors may be open at once: raise ulimit -n")
+    if ulimits.raise_descriptors() < ulimits.LEAST:
+        raise UsageError(f"fewer than {ulimits.LEAST} descriptors may be open at once: raise ulimit -n")
     try:
         return _run(options, guard, stdin, signals, launched)
     except Interrupted:  # while a FIFO waited for its other end, or a name for its address

@@ -1,4 +1,4 @@
-"""Resource limits of a worker or collector: memory, descriptors, threads (setrlimit(2)).
+"""The limits that a worker or collector gets before it begins: memory, descriptors, threads (setrlimit(2)).
 
 A process that was taken over cannot fill the host's memory, nor its tables of files and processes. The limits
 are far above what a scan needs, and only root can raise them again.

@@ -1,4 +1,7 @@
-"""Resource limits that a process may raise for itself (setrlimit(2))."""
+"""The limits that a scan is started with (`ulimit`): descriptors and threads are raised, addresses looked at.
+
+The limits that a worker is given are another thing: `workers.childlimits`.
+"""
 
 from __future__ import annotations
 

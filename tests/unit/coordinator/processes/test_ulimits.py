@@ -13,8 +13,8 @@ _SOFT = """
 import resource
 _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
 resource.setrlimit(resource.RLIMIT_NPROC, (min(50, hard) if hard >= 0 else 50, hard))
-from coordinator.processes import limits
-limits.raise_threads(1)
+from coordinator.processes import ulimits
+ulimits.raise_threads(1)
 print(resource.getrlimit(resource.RLIMIT_NPROC) == (hard, hard))
 """
 
