@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks.corpus import DEFAULT, load
 from lzr import protocols
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME, PROTOCOLS
 from tests.unit.lzr.protocols.turns import NOT, YES
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.corpus import DEFAULT, load
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.protocols import BY_NAME, PROTOCOLS
 

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "replies.jsonl"

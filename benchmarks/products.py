@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.fingerprint.recog.data import TABLES
 from tests.recogexamples import examples, reply, table

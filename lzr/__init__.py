@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from lzr.fingerprint import identify
+    from lzr.fingerprint.classifier import identify
 
 
 def open(path: str) -> duckdb.DuckDBPyRelation:
@@ -33,7 +33,7 @@ def open(path: str) -> duckdb.DuckDBPyRelation:
 
 def __getattr__(name: str) -> Any:  # PEP 562: the guard must be up before anything slow is imported
     if name == "identify":
-        from lzr.fingerprint import identify
+        from lzr.fingerprint.classifier import identify
 
         return identify
     raise AttributeError(name)

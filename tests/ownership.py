@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lzr.ownership import Machine
 from lzr.ownership.collectors import Collectors, CollectorTrigger
 from lzr.ownership.events import Adopted, Event, Linked, Ready, Want
+from lzr.ownership.machine import Machine
 from lzr.ownership.orders import Order
 from lzr.ownership.processes import Processes
 from lzr.ownership.shards import Shard, Shards, ShardTrigger

@@ -21,7 +21,7 @@ from typing import IO, Any, NoReturn
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes, wide_text
 from lzr.exitstatus import MISTAKE, OK
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.conversations import Segment, first_answers
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.options import handshakes as choice

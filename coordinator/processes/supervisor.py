@@ -24,10 +24,10 @@ from coordinator.processes.pool import Child, Pool, try_feed
 from lzr.ipc import messages, packing
 from lzr.ipc.job import CollectorOutput
 from lzr.ipc.schema import Buffer, Message, SchemaError
-from lzr.ownership import Machine
 from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.ledger import Ledger
+from lzr.ownership.machine import Machine
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.rows import FlowState

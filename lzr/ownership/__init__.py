@@ -10,7 +10,3 @@ clock.
 * `processes`: the processes there are, by name.
 * `ledger`: the inputs that have no fate yet; how a result comes to count exactly once is told there.
 """
-
-from lzr.ownership.machine import Machine
-
-__all__ = ["Machine"]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS
 from tests.lab import net
 from tests.lab.daemons import Daemon

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.ipc.counts import Counts, Tally
 from lzr.options.handshakes import tried
 from lzr.options.table import Options

@@ -24,7 +24,7 @@ from scapy.utils import PcapNgWriter, PcapWriter
 
 import lzr
 from coordinator.commands import identify as identifycommand
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS
 from tests.unit.coordinator.input.test_plaintext import has_zstd, zstd
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr import identify
-from lzr.fingerprint import Classifier, applications, products
+from lzr.fingerprint import applications, products
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME
 
 OK = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"

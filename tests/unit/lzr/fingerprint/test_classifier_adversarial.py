@@ -13,7 +13,7 @@ from functools import cache
 
 import pytest
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS, Protocol
 
 pytestmark = pytest.mark.attack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.fingerprint import identify
+from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.fingerprint.recog.facts import told
 from lzr.protocols import PROTOCOLS

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import errorpages, identify, ntlm
+from lzr.fingerprint import errorpages, ntlm
+from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.enrichment import EnrichingClassifier
 
 CLASSIFIER = EnrichingClassifier()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from benchmarks.corpus import DEFAULT, load
 from lzr import kernels
-from lzr.fingerprint import Classifier, greetline, products
+from lzr.fingerprint import greetline, products
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.programs import TABLE

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from lzr.fingerprint import Classifier, honeypot
+from lzr.fingerprint import honeypot
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS
 
 BANNERS = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.precedence import RULES, resolve
 from lzr.protocols import BY_NAME, PROTOCOLS
 from lzr.protocols.__main__ import table

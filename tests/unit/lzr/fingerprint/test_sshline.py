@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import Classifier, honeypot, products, sshline
+from lzr.fingerprint import honeypot, products, sshline
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.precedence import UNKNOWN
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 

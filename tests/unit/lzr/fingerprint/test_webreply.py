@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from benchmarks.corpus import DEFAULT, load
 from lzr import kernels
-from lzr.fingerprint import Classifier, applications, products, webreply
+from lzr.fingerprint import applications, products, webreply
 from lzr.fingerprint.applicationtable import TABLE
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity, tls
 from lzr.protocols.web import STATUS_LINE

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lzr.ownership import Machine, collectors, shards
+from lzr.ownership import collectors, shards
 from lzr.ownership.collectors import CollectorAction, CollectorState, CollectorTrigger
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
-from lzr.ownership.machine import MOST_DEATHS, WITHIN
+from lzr.ownership.machine import MOST_DEATHS, WITHIN, Machine
 from lzr.ownership.orders import (
     Adopt,
     Fence,

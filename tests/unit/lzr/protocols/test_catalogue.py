@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lzr.fingerprint import Classifier, identify
+from lzr.fingerprint.classifier import Classifier, identify
 from lzr.protocols import BY_NAME, PROTOCOLS, Address, Host, Protocol, handshake
 from tests.effort import examples
 

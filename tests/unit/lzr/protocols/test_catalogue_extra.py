@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.protocols import Protocol, handshake, scada
 from lzr.protocols._catalogue import PROTOCOLS as ALL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME
 from tests.unit.lzr.protocols.replies import NAMED, NAMELESS
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lzr import protocols
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME, PROTOCOLS, Host
 from lzr.protocols._protocol import Part
 

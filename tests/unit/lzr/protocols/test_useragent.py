@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lzr.fingerprint import Classifier
+from lzr.fingerprint.classifier import Classifier
 from lzr.ipc.job import Job
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate

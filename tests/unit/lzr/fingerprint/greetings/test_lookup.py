@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import identify
+from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.greetings.lookup import greeting_lines, named
 
 NAMED = [

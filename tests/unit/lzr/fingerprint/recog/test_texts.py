@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lzr.fingerprint import identify
+from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.recog import texts
 from lzr.fingerprint.recog.data import TABLES
 from tests.recogexamples import http, replies
