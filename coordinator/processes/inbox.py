@@ -35,6 +35,10 @@ class ReportInbox(inbox.Inbox):
         super().__init__(self._listening, epoll, self._connection, most, _CONNECTIONS)
 
     def _connection(self) -> tuple[socket.socket, int] | None:
+        """The next connection, and the pid of who made it.
+
+        workers/ipc/channels.py (`inbox`) has the same for a collector, which may not call ioctl.
+        """
         try:
             sock, _ = self._listening.accept()
         except OSError:  # it has gone again, or we are out of descriptors: that is told elsewhere

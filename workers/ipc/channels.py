@@ -70,6 +70,7 @@ def inbox(listener: int) -> Inbox:
     epoll.register(listener, select.EPOLLIN)
 
     def accept() -> tuple[socket.socket, int] | None:
+        """As `ReportInbox` in coordinator/processes/inbox.py, but without ioctl."""
         try:
             sock, _ = door.accept()
         except OSError:  # it has gone again, or there are no descriptors left
