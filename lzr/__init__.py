@@ -27,7 +27,7 @@ def open(path: str) -> duckdb.DuckDBPyRelation:
     """
     from importlib import import_module
 
-    found: duckdb.DuckDBPyRelation = import_module("coordinator.analysis.opened").relation(path)
+    found: duckdb.DuckDBPyRelation = import_module("coordinator.analysis.relation").relation(path)
     return found
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
+from coordinator.analysis.asnlookup import Places
 from coordinator.analysis.decoding import Decoder
 from coordinator.analysis.identifying import FILLED, Products
-from coordinator.analysis.networks import Places
 from coordinator.analysis.reading import Records, transfer
 from lzr.analysis.addressfacts import AddressFacts
 from lzr.analysis.columns import ENRICHED, NAMES

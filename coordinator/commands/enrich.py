@@ -27,8 +27,8 @@ def _run(argv: list[str]) -> int:
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("name a file of results, as in: lzr enrich scan.json --asn ip2asn-combined.tsv.gz")
     from coordinator.analysis import identifying, writing
+    from coordinator.analysis.asnlookup import Places
     from coordinator.analysis.enriching import Enricher
-    from coordinator.analysis.networks import Places
     from coordinator.analysis.reading import Records, connect
 
     path = "-" if options.file is None else options.file

@@ -16,7 +16,7 @@ from coordinator.analysis import beside
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import Parser, ended, say
 from coordinator.files.filereader import FileReader
-from coordinator.input import networks
+from coordinator.input import networklists
 from lzr.addresstext import ranges_of
 from lzr.analysis import asked as asking
 from lzr.errors import UsageError, printable, two_dashes
@@ -196,8 +196,8 @@ def _space(options: argparse.Namespace) -> list[Range]:
     reader = FileReader()
     allowed = union(asked)
     if options.allowlist_file:
-        allowed = intersection(allowed, networks.prefixes(options.allowlist_file, reader).ranges())
-    blocked = networks.prefixes(options.blocklist_file, reader).ranges() if options.blocklist_file else []
+        allowed = intersection(allowed, networklists.prefixes(options.allowlist_file, reader).ranges())
+    blocked = networklists.prefixes(options.blocklist_file, reader).ranges() if options.blocklist_file else []
     left = hosts(allowed, blocked)
     if not left:
         raise UsageError("nothing is left of the space: all of it is blocked, not allowed, or nobody's")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
-from coordinator.doctor import checks, egress, facts, portways, probing
+from coordinator.doctor import checks, facts, outputrules, portways, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, ScanNeeds
 from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, privilege
@@ -101,7 +101,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
     found += [one for one in checks.preflight(known, wanted) if one.check not in {had.check for had in found}]
     if known.not_root_enough is None:
         found.append(probing.guarding(options, wanted))
-        way_out = egress.egress(wanted.interface)
+        way_out = outputrules.output_rules(wanted.interface)
         if way_out is not None:
             found.append(way_out)
         if net is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from coordinator.commandline import running
 from coordinator.files.filereader import FileReader
 from coordinator.fleet import leasefile, lockfile, placing
-from coordinator.input import networks
+from coordinator.input import networklists
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
@@ -129,7 +129,7 @@ def _check_leftover(plan: Plan) -> None:
             placing.whole(plan, leave)
             return
         options = parse.parse([*placing.listed(plan), "--send-syns"])
-        lists = networks.policy(options, FileReader(lambda _: False, lambda _: None), leave)
+        lists = networklists.policy(options, FileReader(lambda _: False, lambda _: None), leave)
     except UsageError:
         if names:
             return

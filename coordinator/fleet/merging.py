@@ -27,7 +27,7 @@ from coordinator.commandline.wholefile import write_whole
 from lzr import addresses
 from lzr.analysis.columns import NAMES
 from lzr.errors import UsageError
-from lzr.fleet.ledger import many
+from lzr.fleet.audit import many
 from lzr.fleet.lock import Run
 from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
 from lzr.rows import Rows

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coordinator.files.filereader import FileReader
 from coordinator.fleet import lockfile
-from coordinator.input import networks
+from coordinator.input import networklists
 from coordinator.input.sweep import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
@@ -50,14 +50,16 @@ def of(lock: Lock) -> Placing:
     return SweptShards(whole(plan), plan.shards)
 
 
-def whole(plan: Plan, lookup: networks.Lookup = networks.ask) -> Share:
+def whole(plan: Plan, lookup: networklists.Lookup = networklists.ask) -> Share:
     """All pairs of a plan that sweeps. lookup: gives the addresses of names. Raises UsageError, also where
     there is no pair.
     """
     words = [*listed(plan), "--target-ports", plan.target_ports or "", *plan.targets]
     options = parse.parse(words)
     reader = FileReader(lambda _: False, lambda _: None)
-    return swept(options, reader, networks.policy(options, reader, lookup), plan.seed, lookup=lookup).share
+    return swept(
+        options, reader, networklists.policy(options, reader, lookup), plan.seed, lookup=lookup
+    ).share
 
 
 def listed(plan: Plan) -> list[str]:

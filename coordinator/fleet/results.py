@@ -20,7 +20,7 @@ from coordinator.fleet import fetching, lockfile, placing
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
-from lzr.fleet import ledger
+from lzr.fleet import audit
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Chosen, Generations
 
@@ -107,11 +107,11 @@ def _write(merger: Merger, kept: Chosen, to: wholefile.Destination, form: str, b
 
 def _sentence(kept: Chosen, files: int, name: str) -> str:
     """A sentence on what was merged."""
-    text = f"{ledger.many(len(kept.rows), 'record')} of {ledger.many(files, 'file')} in {name}"
+    text = f"{audit.many(len(kept.rows), 'record')} of {audit.many(files, 'file')} in {name}"
     if kept.same:
-        text += f"; {ledger.many(kept.same, 'line')} came more than once"
+        text += f"; {audit.many(kept.same, 'line')} came more than once"
     if kept.other:
-        text += f"; {ledger.many(kept.other, 'record')} of what was asked twice left out for another"
+        text += f"; {audit.many(kept.other, 'record')} of what was asked twice left out for another"
     return text
 
 
@@ -133,7 +133,7 @@ def _say_ledger(
     quiet: bool,
 ) -> bool:
     """Tell the ledger; whether it agrees. found: records of each box, where those were counted."""
-    balance = ledger.of(lock, metadata)
+    balance = audit.of(lock, metadata)
     if found is not None:
         balance.compare(found)
     for sentence in balance.faults:

@@ -15,11 +15,11 @@ from fractions import Fraction
 from msgspec import Struct
 
 from coordinator.files.filereader import FileReader
-from coordinator.input import networks
+from coordinator.input import networklists
 from coordinator.input.stream import Stream
 from lzr.errors import UsageError
 from lzr.options.kinds import amounts
-from lzr.options.kinds.networks import show_port_list
+from lzr.options.kinds.addressing import show_port_list
 from lzr.options.table import Options
 from lzr.ranges import Range, difference, intersection, size, union
 from lzr.secrets import Key, Secrets
@@ -69,7 +69,7 @@ def swept(
     blocklist: Blocklist | None,
     seed: int,
     begun: bytes = b"",
-    lookup: networks.Lookup = networks.ask,
+    lookup: networklists.Lookup = networklists.ask,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Sweep:
     """The sweep that the options ask for. begun: beginning of the text of the sweep that is resumed. tell:
@@ -77,7 +77,7 @@ def swept(
 
     Raises UsageError, and Interrupted.
     """
-    asked = union(networks.covered(options.targets, options.targets_file, reader, lookup, tell))
+    asked = union(networklists.covered(options.targets, options.targets_file, reader, lookup, tell))
     allowed = asked
     if blocklist is not None and blocklist.only is not None:
         allowed = intersection(asked, blocklist.only.ranges())

@@ -236,7 +236,7 @@ class Snapshot(Figures):
 
     @property
     def by_fate(self) -> dict[str, int]:
-        """What became of the inputs, also for `lzr.records.summary.ledger_line`."""
+        """What became of the inputs, also for `lzr.records.summary.inputs_line`."""
         return {
             "recorded": self.done,
             "unparsable": self.rejected,

@@ -21,7 +21,7 @@ from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES, outcome_words
 from coordinator.monitor.snapshot import BlockOrder, Phase, Snapshot
 from lzr import safetext
-from lzr.records.summary import ledger_line
+from lzr.records.summary import inputs_line
 
 
 def line(snapshot: Snapshot) -> str:
@@ -181,8 +181,8 @@ def summary(
     dash = "─" if unicode else "-"
     narrow, width = width < _WIDTH, max(1, min(width, _WIDTH))
     lines = [_rule(f"lzr: {_ending(snapshot)} after {numbers.clock(snapshot.elapsed)}", width, dash)]
-    ledger = ledger_line(snapshot.read, snapshot.by_fate)
-    lines += [*(_wrapped(ledger, width) if narrow else [ledger]), ""]
+    inputs = inputs_line(snapshot.read, snapshot.by_fate)
+    lines += [*(_wrapped(inputs, width) if narrow else [inputs]), ""]
     fates, prints = _fates(snapshot), _prints(snapshot, 12, dash)
     beside = _beside(fates, prints, gap=6)
     if narrow and max(map(len, beside)) > width:

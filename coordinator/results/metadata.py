@@ -26,7 +26,7 @@ from coordinator.files.opening import is_deleted, is_regular, open_written
 from coordinator.monitor import figures
 from lzr import __version__, kernels, safetext
 from lzr.errors import UsageError, printable
-from lzr.options.kinds.networks import show_port_list
+from lzr.options.kinds.addressing import show_port_list
 from lzr.options.table import Options
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import BlockOrder
 from coordinator.scan.blocks import ranges, to_plain
+from coordinator.scan.childreports import Reports, ScanError
 from coordinator.scan.parts import assemble
 from coordinator.scan.prepare import Prepared
-from coordinator.scan.reports import Reports, ScanError
 from coordinator.scan.upkeep import Upkeep
 from coordinator.scan.waiting import Waiting
 from lzr.exitstatus import FAILED, MISTAKE, OK

@@ -15,7 +15,7 @@ from secrets import randbits as random_bits
 import numpy as np
 
 from coordinator.files.filereader import FileReader
-from coordinator.input import networks
+from coordinator.input import networklists
 from coordinator.input.sweep import swept
 from coordinator.setup.opened import read_orders
 from lzr import safetext
@@ -36,7 +36,7 @@ def show(options: Options) -> None:
     options, _ = byport.choose_default(options, orders)
     if options.handshakes_by_port:
         byport.port_orders(options.handshakes, orders)
-    blocklist = networks.policy(options, reader, warn=_say)
+    blocklist = networklists.policy(options, reader, warn=_say)
     seed = random_bits(64) if options.seed is None else options.seed
     tell = (lambda _: None) if options.quiet else _say
     sweep = swept(options, reader, blocklist, seed, tell=tell)

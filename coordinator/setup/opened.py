@@ -23,7 +23,7 @@ from coordinator.files.filereader import FileReader
 from coordinator.files.opening import open_written
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
-from coordinator.input import networks
+from coordinator.input import networklists
 from coordinator.input.plaintext import PlainText
 from coordinator.input.resumedinput import compare
 from coordinator.input.stream import Stream
@@ -111,7 +111,7 @@ def open_all(
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
     record = _open_record(options, checkpoint, port_orders, stack, waiting)
     trace = _open_trace(options, stack, **waiting)
-    blocklist = networks.policy(options, reader, warn=log.warn)
+    blocklist = networklists.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
     record.options = options = _named_output(options, outputs, checkpoint)
     if sweep := _sweep(options, reader, blocklist, checkpoint, log):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lzr.analysis.order import Bytes
-from lzr.options.kinds.networks import show_port_list
+from lzr.options.kinds.addressing import show_port_list
 
 _STEPS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 """Shares of the curve that are shown."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.fleet import lease, planoptions
-from lzr.options.kinds import networks
+from lzr.options.kinds import addressing
 
 SHARDS = 64
 WORKER_PORT = 8790
@@ -261,14 +261,14 @@ def _box(table: dict[str, Any], at: int, where: str) -> Box:
     interface = keys.get("interface")
     if interface is not None:
         try:
-            networks.INTERFACE.parse(keys.text("interface"))
+            addressing.INTERFACE.parse(keys.text("interface"))
         except ValueError as error:
             raise keys.wrong("interface", str(error)) from None
     source = keys.texts("source")
     if not source:
         raise keys.wrong("source", "is missing: the addresses it scans from")
     try:
-        found: Any = networks.SOURCES.parse(",".join(source))
+        found: Any = addressing.SOURCES.parse(",".join(source))
     except ValueError as error:
         raise keys.wrong("source", str(error)) from None
     weight = keys.get("weight")
@@ -319,7 +319,7 @@ def _ports(keys: _Keys) -> str | None:
     if value is None:
         return None
     try:
-        networks.PORT_LIST.parse(value)
+        addressing.PORT_LIST.parse(value)
     except ValueError as error:
         raise keys.wrong("target-ports", str(error)) from None
     return str(value)
@@ -357,7 +357,7 @@ def _check(plan: Plan, where: str) -> None:
         raise UsageError(f"{where}: {len(plan.boxes)} boxes need at least as many shards, not {plan.shards}")
     for text in plan.targets:
         try:
-            networks.TARGETS.parse(text)
+            addressing.TARGETS.parse(text)
         except ValueError as error:
             raise UsageError(f"{where}: targets: {printable(text)} {error}") from None
     if plan.zmap is not None:

@@ -23,7 +23,7 @@ from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.flow.handshakeorders import MOST, PORTS
 from lzr.options.aliases import plain
 from lzr.options.handshakes import NONE, choose, handshakes
-from lzr.options.kinds import networks
+from lzr.options.kinds import addressing
 from lzr.options.table import Options
 from lzr.rows import distinct
 
@@ -156,7 +156,7 @@ def _toml(where: str, data: bytes) -> dict[str, object]:
 def _ports(where: str, text: str, taken: NDArray[np.bool_]) -> Ranges:
     """The ports that a key names; notes them as `taken`."""
     try:
-        ranges: Ranges = networks.PORT_LIST.parse(text)  # type: ignore[assignment]
+        ranges: Ranges = addressing.PORT_LIST.parse(text)  # type: ignore[assignment]
     except ValueError as error:
         raise UsageError(f"{where}: {printable(text)} {error}") from None
     for low, high in ranges:

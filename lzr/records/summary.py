@@ -148,10 +148,10 @@ def agree(read: int, fates: Mapping[str, int]) -> bool:
     return read == sum(fates.values())
 
 
-def ledger_line(read: int, fates: Mapping[str, int]) -> str:
-    """Both sides of the ledger on one line; the first fate is shown always, others when they happened.
+def inputs_line(read: int, fates: Mapping[str, int]) -> str:
+    """Both sides of the account of inputs on one line; the first fate is shown always, others when they happened.
 
-    >>> ledger_line(10, {"recorded": 8, "unparsable": 2, "interrupted": 0})
+    >>> inputs_line(10, {"recorded": 8, "unparsable": 2, "interrupted": 0})
     'inputs: 10 read = 8 recorded + 2 unparsable (agree)'
     """
     shown = [f"{count} {fate}" for at, (fate, count) in enumerate(fates.items()) if count or not at]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lzr.options.groups.headings import INPUT
 from lzr.options.groups.option import CONTENT, FIXED, FREE, OptionTable, option
-from lzr.options.kinds import amounts, kind, networks, texts
+from lzr.options.kinds import addressing, amounts, kind, texts
 
 MANY = 2**63 - 1
 """The most that a count may be: it is kept in 63 bits."""
@@ -48,7 +48,7 @@ class InputOptions(OptionTable):
     )
     target_ports: tuple[tuple[int, int], ...] = option(
         INPUT,
-        networks.PORT_LIST,
+        addressing.PORT_LIST,
         "sweep these ports, as in 80,443,8000-8100 (* is all), of the subnets given as arguments; nothing is "
         "read from stdin",
         default=(),
@@ -61,7 +61,7 @@ class InputOptions(OptionTable):
     )
     targets: tuple[str, ...] = option(
         INPUT,
-        networks.TARGETS,
+        addressing.TARGETS,
         "with -p: addresses, networks, ranges and names to sweep; as arguments (lzr -p 80 192.0.2.0/24) they "
         "need no flag",
         default=(),

@@ -6,7 +6,7 @@ from lzr.options.groups.headings import DEBUGGING, PROCESSES, SAFETY, WATCHING
 from lzr.options.groups.input import MANY
 from lzr.options.groups.option import FREE, OWN, option
 from lzr.options.groups.results import ResultOptions
-from lzr.options.kinds import amounts, kind, networks, texts
+from lzr.options.kinds import addressing, amounts, kind, texts
 
 
 class RunOptions(ResultOptions):
@@ -208,7 +208,7 @@ class RunOptions(ResultOptions):
     )
     metrics_port: int | None = option(
         WATCHING,
-        networks.PORT,
+        addressing.PORT,
         "serve the figures to Prometheus on this port",
         default=None,
         on_resume=OWN,
@@ -216,7 +216,7 @@ class RunOptions(ResultOptions):
         example="9464",
     )
     metrics_address: str = option(
-        WATCHING, networks.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
+        WATCHING, addressing.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
     )
     control_socket: str | None = option(
         WATCHING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lzr.options.groups.headings import NETWORK, PACE, TIMING
 from lzr.options.groups.input import MANY, InputOptions
 from lzr.options.groups.option import FIXED, FREE, OWN, option
-from lzr.options.kinds import amounts, kind, networks
+from lzr.options.kinds import addressing, amounts, kind
 from lzr.sourceports import DEFAULT_RANGE
 
 
@@ -15,7 +15,7 @@ class SendingOptions(InputOptions):
     # Network
     source_ips: tuple[str, ...] = option(
         NETWORK,
-        networks.SOURCES,
+        addressing.SOURCES,
         "our addresses: single ones, CIDR blocks or ranges, separated by commas; chosen per target by hash",
         default=(),
         on_resume=FIXED,
@@ -30,7 +30,7 @@ class SendingOptions(InputOptions):
     )
     source_port: tuple[int, int] | None = option(
         NETWORK,
-        networks.PORTS,
+        addressing.PORTS,
         "our ports, for connections we open",
         default=None,
         on_resume=FREE,
@@ -40,7 +40,7 @@ class SendingOptions(InputOptions):
     )
     gateway_mac: str | None = option(
         NETWORK,
-        networks.MAC,
+        addressing.MAC,
         "MAC address of the gateway",
         default=None,
         on_resume=FREE,
@@ -55,7 +55,7 @@ class SendingOptions(InputOptions):
     )
     interface: str | None = option(
         NETWORK,
-        networks.INTERFACE,
+        addressing.INTERFACE,
         "network interface to use",
         default=None,
         on_resume=FREE,

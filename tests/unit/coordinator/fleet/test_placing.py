@@ -9,7 +9,7 @@ import pytest
 
 from coordinator.files.filereader import FileReader
 from coordinator.fleet import checking, lockfile, placing
-from coordinator.input import networks
+from coordinator.input import networklists
 from coordinator.input.sweep import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
@@ -56,7 +56,7 @@ def test_a_sweep_is_dealt_by_place_as_its_boxes_see_it(tmp_path: Path) -> None:
             *("--shards", "12", "--shard", str(shard), "--seed", str(lock.plan.seed)),
         ]
         options = parse.parse(words)
-        share = swept(options, FileReader(), networks.policy(options, FileReader()), lock.plan.seed).share
+        share = swept(options, FileReader(), networklists.policy(options, FileReader()), lock.plan.seed).share
         pairs = np.zeros(share.total, FRAME)
         share.pairs(0, pairs)
         rows = np.zeros(share.total, RECORD)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.files.filereader import FileReader
-from coordinator.input.networks import policy
+from coordinator.input.networklists import policy
 from coordinator.monitor.log import open_log
 from lzr.errors import UsageError
 from lzr.options.parse import parse

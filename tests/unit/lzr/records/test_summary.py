@@ -1,4 +1,4 @@
-"""The summary: the reference's counters, counts by label, sums over collectors, and the ledger line."""
+"""The summary: the reference's counters, counts by label, sums over collectors, and the line of the inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lzr.records.summary import COUNTERS, Summary, agree, ledger_line
+from lzr.records.summary import COUNTERS, Summary, agree, inputs_line
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, Expected, Reason
 
 
@@ -84,11 +84,11 @@ def test_labels_may_be_counted_already_where_all_are_recorded() -> None:
     assert one == other
 
 
-def test_the_ledger_line() -> None:
-    assert ledger_line(0, {"recorded": 0}) == "inputs: 0 read = 0 recorded (agree)"
+def test_the_inputs_line() -> None:
+    assert inputs_line(0, {"recorded": 0}) == "inputs: 0 read = 0 recorded (agree)"
     fates = {"recorded": 8, "unparsable": 2, "interrupted": 0}
     assert agree(10, fates)
-    assert ledger_line(10, fates) == "inputs: 10 read = 8 recorded + 2 unparsable (agree)"
+    assert inputs_line(10, fates) == "inputs: 10 read = 8 recorded + 2 unparsable (agree)"
     assert not agree(11, fates)
-    assert ledger_line(11, fates).endswith("(DISAGREE: 1 without a fate)")
-    assert ledger_line(9, fates).endswith("(DISAGREE: 1 fates too many)")
+    assert inputs_line(11, fates).endswith("(DISAGREE: 1 without a fate)")
+    assert inputs_line(9, fates).endswith("(DISAGREE: 1 fates too many)")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands import fleet
-from lzr.fleet import dealing, ledger
+from lzr.fleet import audit, dealing
 from lzr.fleet.lock import Lock
 from tests import madefleet
 
@@ -51,12 +51,12 @@ def whole(lock: Lock) -> list[tuple[str, Metadata]]:
 def test_everybody_is_blocked(lock: Lock) -> None:
     """Each input has its fate, and that nobody was scanned is said."""
     made = whole(lock)
-    assert ledger.of(lock, made).warning == ""
+    assert audit.of(lock, made).warning == ""
     for name, table in made:
         fates = table["inputs"]["fates"]
         fates["blocklisted"] = fates.pop("recorded") + fates.pop("duplicate")
         del name
-    found = ledger.of(lock, made)
+    found = audit.of(lock, made)
     assert found.agrees
     assert found.warning == "nothing was scanned: blocklist or allowlist keep out all of 996 targets"
 
@@ -64,14 +64,14 @@ def test_everybody_is_blocked(lock: Lock) -> None:
 def test_only_a_file_beside_the_results_is_not_whole(lock: Lock) -> None:
     made = whole(lock)
     made[0][1]["ending"] = {"status": 3, "how": "done, a file beside the results not whole"}
-    assert ledger.of(lock, made).agrees
+    assert audit.of(lock, made).agrees
     made[0][1]["results_lost"] = True
-    assert not ledger.of(lock, made).agrees
+    assert not audit.of(lock, made).agrees
 
 
 def test_it_agrees_where_every_input_has_its_fate_once(lock: Lock) -> None:
     for made in (whole(lock), whole(lock)[::-1], [*whole(lock), *whole(lock)]):
-        found = ledger.of(lock, made)
+        found = audit.of(lock, made)
         assert found.agrees
         assert found.faults == []
         assert found.sentence() == (
@@ -111,16 +111,16 @@ def test_what_is_not_so_is_said(lock: Lock, path: str, value: Any, fault: str) -
     for step in way:
         table = table[step]
     table[last] = value
-    found = ledger.of(lock, made)
+    found = audit.of(lock, made)
     assert not found.agrees
     assert any(fault in sentence for sentence in found.faults), found.faults
     assert "that is not each once" in found.sentence()
 
 
 def test_a_run_of_which_nothing_is_known(lock: Lock) -> None:
-    found = ledger.of(lock, whole(lock)[1:])
+    found = audit.of(lock, whole(lock)[1:])
     assert found.faults == ["nothing is known of fra1-g1 (6 shards)"]
-    assert ledger.of(lock, []).faults[0].startswith("nothing is known of fra1-g1")
+    assert audit.of(lock, []).faults[0].startswith("nothing is known of fra1-g1")
 
 
 def test_a_run_that_was_given_up_counts_no_input(lock: Lock) -> None:
@@ -129,16 +129,16 @@ def test_a_run_that_was_given_up_counts_no_input(lock: Lock) -> None:
     given_up = told(lock, "ams1-g1", 246)
     given_up["ending"] = {"status": 137, "how": "interrupted"}
     rest = [one for one in whole(lock) if one[0] != "ams1-g1"]
-    found = ledger.of(again, [*rest, ("old", given_up)])
+    found = audit.of(again, [*rest, ("old", given_up)])
     assert found.faults == ["nothing is known of nyc1-g2 (3 shards)"]
-    found = ledger.of(again, [*rest, ("old", given_up), ("new", told(again, "nyc1-g2", 246))])
+    found = audit.of(again, [*rest, ("old", given_up), ("new", told(again, "nyc1-g2", 246))])
     assert found.agrees, found.faults
 
 
 def test_two_files_of_a_run_that_differ(lock: Lock) -> None:
     other = copy.deepcopy(whole(lock)[0])
     other[1]["inputs"]["fates"]["for another shard"] -= 1
-    found = ledger.of(lock, [*whole(lock), ("copy", other[1])])
+    found = audit.of(lock, [*whole(lock), ("copy", other[1])])
     assert found.faults == ["copy: fra1-g1 is told twice, and not in the same way"]
 
 
@@ -146,7 +146,7 @@ def test_records_that_are_missing_are_told_by_their_box(lock: Lock) -> None:
     made = whole(lock)
     for (_, metadata), count in zip(made, (480, 240, 250), strict=True):
         metadata["counters"] = {"TotalResponses": count}
-    found = ledger.of(lock, made)
+    found = audit.of(lock, made)
     assert found.records == {"fra1": 480, "ams1": 240, "nyc1": 250}
     found.compare({"fra1": 480, "ams1": 241, "nyc1": 250})
     assert found.agrees
@@ -156,13 +156,13 @@ def test_records_that_are_missing_are_told_by_their_box(lock: Lock) -> None:
         "ams1 has written 240 records: 240 records not among these",
     ]
     made[0][1]["options"]["output_filter"] = "sport == 80"
-    assert "fra1" not in ledger.of(lock, made).records
-    assert ledger.of(lock, made[1:]).records == {"ams1": 240, "nyc1": 250}
+    assert "fra1" not in audit.of(lock, made).records
+    assert audit.of(lock, made[1:]).records == {"ams1": 240, "nyc1": 250}
 
 
 @pytest.mark.parametrize("junk", [None, [], 3, "x", {"program": "lzr", "format": 1}, {"program": "lzr"}])
 def test_junk_is_no_metadata(lock: Lock, junk: Any) -> None:
-    assert not ledger.of(lock, [*whole(lock), ("junk", junk)]).agrees
+    assert not audit.of(lock, [*whole(lock), ("junk", junk)]).agrees
 
 
 def test_a_sweep_counts_the_pairs_of_its_shards() -> None:
@@ -174,7 +174,7 @@ def test_a_sweep_counts_the_pairs_of_its_shards() -> None:
         (name, told(lock, name, own, read=own, unparsable=0))
         for name, own in (("fra1-g1", 256), ("ams1-g1", 128), ("nyc1-g1", 128))
     ]
-    found = ledger.of(lock, made)
+    found = audit.of(lock, made)
     assert found.agrees, found.faults
     assert found.inputs == 512
 

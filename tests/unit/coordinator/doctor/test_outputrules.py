@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coordinator.doctor.checks import OK, WARNING
-from coordinator.doctor.egress import droppers, egress
+from coordinator.doctor.outputrules import droppers, output_rules
 from coordinator.guard.firewall import ToolError
 
 
@@ -55,11 +55,11 @@ def test_what_is_said() -> None:
         (rules, WARNING, "inet t out (output)"),
         (rules[:2], OK, "no rule"),
     ):
-        finding = egress("eth0", lambda objects=objects: json.dumps({"nftables": objects}))  # type: ignore[misc]
+        finding = output_rules("eth0", lambda objects=objects: json.dumps({"nftables": objects}))  # type: ignore[misc]
         assert finding is not None
         assert (finding.level, words in finding.text()) == (level, True)
     many = [each for at in range(9) for each in (chain(f"c{at}", "output"), rule(f"c{at}", DROP))]
-    finding = egress(None, lambda: json.dumps({"nftables": many}))
+    finding = output_rules(None, lambda: json.dumps({"nftables": many}))
     assert finding is not None
     assert "c3 (output), …" in finding.text()
 
@@ -68,5 +68,5 @@ def test_without_nft_nothing_is_said() -> None:
     def refuses() -> str:
         raise ToolError("no", forbidden=True)
 
-    assert egress("eth0", refuses) is None
-    assert egress("eth0", lambda: "[]") is None
+    assert output_rules("eth0", refuses) is None
+    assert output_rules("eth0", lambda: "[]") is None

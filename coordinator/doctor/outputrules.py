@@ -19,7 +19,7 @@ _HOOKS = ("egress", "output", "postrouting")
 _NAMED = 4  # chains that a sentence names
 
 
-def egress(interface: str | None, ask: Callable[[], str] | None = None) -> Finding | None:
+def output_rules(interface: str | None, ask: Callable[[], str] | None = None) -> Finding | None:
     """What nftables has on the way out by this interface; None where it cannot be asked."""
     try:
         objects = json.loads((ask or _ruleset)())["nftables"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coordinator.files.filereader import FileReader
-from coordinator.input import networks
+from coordinator.input import networklists
 from lzr import addresses
 from lzr.errors import UsageError
 from lzr.options.parse import parse
@@ -33,10 +33,10 @@ def test_lists_add_up_and_names_are_looked_up(tmp_path: Path) -> None:
     one.write_text("10.0.0.0/8\n10.9.0.0-11.0.0.1\n")
     two.write_bytes("\ufefftwo.example  # a name\r\n198.51.100.3-9\r\n".encode())
     options = parse(["-b", str(one), "-b", str(two)])
-    policy = networks.policy(options, FileReader(), lookup)
+    policy = networklists.policy(options, FileReader(), lookup)
     asked = ("10.1.1.1", "11.0.0.1", "11.0.0.2", "192.0.2.1", "2001:db8::1", "198.51.100.9", "198.51.100.10")
     assert allowed(policy, *asked) == [False, False, True, False, False, False, True]
-    assert networks.policy(parse([]), FileReader(), lookup) is None
+    assert networklists.policy(parse([]), FileReader(), lookup) is None
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_what_is_no_list(tmp_path: Path, text: bytes, says: str) -> None:
     path = tmp_path / "list"
     path.write_bytes(text)
     with pytest.raises(UsageError, match=says):
-        networks.policy(parse(["--allowlist-file", str(path)]), FileReader(), lookup)
+        networklists.policy(parse(["--allowlist-file", str(path)]), FileReader(), lookup)

@@ -1,4 +1,6 @@
-"""The ledger of a fleet: whether every input of a plan has its fate exactly once, from its runs' metadata.
+"""Audits a fleet's scan from its runs' metadata: whether every input of the plan has its fate exactly once.
+
+`lzr fleet ledger` shows it.
 
 Each run states what became of the inputs it has read. Of a list every box reads all lines; inputs of other
 shards, and lines that are no target (which every box refuses alike), are not counted as its own. The inputs
@@ -36,7 +38,7 @@ class RunCounts:
 
 
 @dataclass
-class FleetLedger:
+class Audit:
     """inputs: of the whole plan. runs: those that count, in the lock's order. common: inputs that every box
     refuses. faults: sentences; without any, `agrees`. records: by box, those of all its runs, where each of
     them has stated it.
@@ -68,7 +70,7 @@ class FleetLedger:
         return f"nothing was scanned: blocklist or allowlist keep out all of {many(own, 'target')}"
 
     def sentence(self) -> str:
-        """Both sides of the ledger in one sentence."""
+        """Both sides of the account in one sentence."""
         parts = [f"{one.own:,} of {one.run.name}" for one in self.runs]
         if self.common:
             parts.append(f"{self.common:,} that are no target")
@@ -77,55 +79,55 @@ class FleetLedger:
         return f"inputs: {self.inputs:,}; {' + '.join(parts) or 'nothing is known'} = {total:,}: {said}"
 
 
-def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> FleetLedger:
-    """The ledger from the metadata of any runs, in any order, also repeated. metadata: (name, content)."""
-    ledger = FleetLedger()
+def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Audit:
+    """The audit of the metadata of any runs, in any order, also repeated. metadata: (name, content)."""
+    audit = Audit()
     found: dict[Run, RunCounts] = {}
     for name, table in metadata:
         try:
-            one = _of_run(lock, table, name, ledger)
+            one = _of_run(lock, table, name, audit)
         except NoMetadata as error:
-            ledger.faults.append(f"{name} {error}")
+            audit.faults.append(f"{name} {error}")
             continue
         if found.setdefault(one.run, one) != one:
-            ledger.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
+            audit.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
     for box in lock.plan.boxes:
         counts = [found[run].records if run in found else None for run in lock.runs if run.box == box.name]
         if counts and None not in counts:
-            ledger.records[box.name] = sum(count or 0 for count in counts)
+            audit.records[box.name] = sum(count or 0 for count in counts)
     current = lock.current
-    ledger.runs = [found[run] for run in current if run in found]
+    audit.runs = [found[run] for run in current if run in found]
     for run in current:
         if run not in found:
-            ledger.faults.append(f"nothing is known of {run.name} ({many(len(run.shards), 'shard')})")
-    _compare(lock, ledger)
-    return ledger
+            audit.faults.append(f"nothing is known of {run.name} ({many(len(run.shards), 'shard')})")
+    _compare(lock, audit)
+    return audit
 
 
-def _compare(lock: Lock, ledger: FleetLedger) -> None:
+def _compare(lock: Lock, audit: Audit) -> None:
     """Compare what all runs state together."""
-    runs = ledger.runs
+    runs = audit.runs
     total = sum(one.own for one in runs)
     if lock.plan.input is None:
-        ledger.inputs = total
+        audit.inputs = total
         return
-    ledger.inputs = max((one.read for one in runs), default=0)
-    ledger.common = max((one.common for one in runs), default=0)
+    audit.inputs = max((one.read for one in runs), default=0)
+    audit.common = max((one.common for one in runs), default=0)
     for one in runs:
-        if one.read != ledger.inputs:
-            ledger.faults.append(f"{one.run.name} has read {one.read:,} inputs, not {ledger.inputs:,}")
-        if one.common != ledger.common:
-            ledger.faults.append(
-                f"{one.run.name} calls {one.common:,} inputs no target, another run {ledger.common:,}"
+        if one.read != audit.inputs:
+            audit.faults.append(f"{one.run.name} has read {one.read:,} inputs, not {audit.inputs:,}")
+        if one.common != audit.common:
+            audit.faults.append(
+                f"{one.run.name} calls {one.common:,} inputs no target, another run {audit.common:,}"
             )
-    if len(runs) == len(lock.current) and total + ledger.common != ledger.inputs:
-        missing = ledger.inputs - total - ledger.common
+    if len(runs) == len(lock.current) and total + audit.common != audit.inputs:
+        missing = audit.inputs - total - audit.common
         what = "have no fate" if missing > 0 else "have more than one fate"
-        ledger.faults.append(f"{abs(missing):,} of {ledger.inputs:,} inputs {what}")
+        audit.faults.append(f"{abs(missing):,} of {audit.inputs:,} inputs {what}")
 
 
-def _of_run(lock: Lock, table: Any, name: str, ledger: FleetLedger) -> RunCounts:
-    """Take what one file states; faults go into the ledger. Raises NoMetadata."""
+def _of_run(lock: Lock, table: Any, name: str, audit: Audit) -> RunCounts:
+    """Take what one file states; faults go into the audit. Raises NoMetadata."""
     metadata = check(table)
     options, inputs = section(metadata, "options"), section(metadata, "inputs")
     plan_id, generation = options.get("plan_id"), options.get("generation")
@@ -143,7 +145,7 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: FleetLedger) -> RunCounts
     if type(read) is not int or read < 0:
         raise NoMetadata("does not say what became of its inputs")
     if lock.is_current(run):
-        ledger.faults += [f"{run.name}: {fault}" for fault in _faults(lock, metadata, fates)]
+        audit.faults += [f"{run.name}: {fault}" for fault in _faults(lock, metadata, fates)]
     common = sum(fates.get(fate, 0) for fate in COMMON) if lock.plan.input is not None else 0
     own = read - fates.get(ELSEWHERE, 0) - common
     return RunCounts(run, read, own, common, _records(metadata), fates.get("blocklisted", 0))
