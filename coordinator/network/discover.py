@@ -1,4 +1,4 @@
-"""Finds where packets leave, from which addresses, and to which next hop, where the user has not said so.
+"""Asks once, before a scan, where packets leave, from which addresses, and to which next hop.
 
 What the user gave is taken, the rest is asked of the kernel; what neither knows ends in one sentence that
 names the flag to give. The kernel's routing table chooses interface and source address as it would for a

@@ -1,4 +1,4 @@
-"""How packets to each target leave: settled at the start, and kept up to date.
+"""Keeps up to date how packets to each target leave: settled at the start, changed with the kernel's routing.
 
 Most targets of most scans lie behind one gateway, on an Ethernet link: these packets leave by the rings, to
 the gateway's MAC (`gateways`). All others (neighbours on a link, another gateway or interface, tunnels, this

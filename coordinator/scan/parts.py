@@ -22,7 +22,7 @@ from coordinator.scan.feeder import Feeder
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import InputReading
 from coordinator.scan.sweeping import Sweeping
-from coordinator.setup.departure import Departure
+from coordinator.setup.egress import RoutesInUse
 from lzr.ipc.schema import Message
 from lzr.pacing.pacer import Pacer
 from lzr.pacing.tokenbucket import DEPTH
@@ -52,7 +52,7 @@ class Parts(Struct, frozen=True):
     pool: Pool
     intake: Intake
     checkpoint: Checkpoint | None
-    departure: Departure
+    routes: RoutesInUse
     accounts: Accounts
     supervisor: Supervisor
     acknowledgements: Acknowledgements
@@ -67,7 +67,7 @@ class Parts(Struct, frozen=True):
 def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
     """Make the parts from what is prepared; no process is started yet."""
     opened, begun, job, console = ready.opened, ready.begun, ready.job, ready.console
-    options, checkpoint, departure = job.options, opened.checkpoint, ready.egress.departure
+    options, checkpoint, routes = job.options, opened.checkpoint, ready.egress.routes
     totals = console.totals
     accounts = Accounts(
         begun.ledger,
@@ -95,7 +95,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         pacer,
         shard_key=job.secrets.shard,
         shards=job.shards,
-        admit=departure.routing.admit,
+        admit=routes.routing.admit,
         unroutable=accounts.unroutable,
     )
     return Parts(
@@ -106,7 +106,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         pool=opened.pool,
         intake=begun.intake,
         checkpoint=checkpoint,
-        departure=departure,
+        routes=routes,
         accounts=accounts,
         supervisor=supervisor,
         acknowledgements=Acknowledgements(opened.pool),
@@ -115,7 +115,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         feeder=feeder,
         sweeping=_sweeping(ready, feeder, accounts),
         blocks=blocks,
-        alerts=Alerts(console, guarded, departure.routing, begun.intake.fates),
+        alerts=Alerts(console, guarded, routes.routing, begun.intake.fates),
     )
 
 
@@ -135,7 +135,7 @@ def _supervisor(ready: Prepared, blocks: Blocks) -> Supervisor:
 
 def _first_orders(ready: Prepared, blocks: Blocks) -> list[Message]:
     """What a new flow worker is told before anything else."""
-    orders: list[Message] = [ready.egress.departure.order()]
+    orders: list[Message] = [ready.egress.routes.order()]
     sweep = ready.opened.sweep
     if sweep is not None:
         orders.append(sweeping.order(sweep.share, sweep.key, ready.sources.addresses))
@@ -177,7 +177,7 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping |
         ledger=begun.ledger,
         feeder=feeder,
         accounts=accounts,
-        departure=ready.egress.departure,
+        routes=ready.egress.routes,
         shards=ready.job.shards,
     )
     if checkpoint is not None and checkpoint.resumed is not None:

@@ -162,7 +162,7 @@ def prepare(
     """
     options, checkpoint, intake = opened.options, opened.checkpoint, begun.intake
     out, begun = _find(opened, begun, guard, signals)
-    stack.callback(out.departure.routing.close)
+    stack.callback(out.routes.routing.close)
     net = out.network
     if checkpoint is not None and options.send_syns and not options.source_ips:
         forced = "source_ips" in resume.changed(options.resume_changed)
@@ -185,10 +185,10 @@ def prepare(
     sockets = _open_sockets(opened, job, out, heard, stack)
     trace = None
     if opened.trace is not None:
-        trace = Trace(options.trace_pcap or "", opened.trace, out.departure.links, out.ports, opened.run_as)
+        trace = Trace(options.trace_pcap or "", opened.trace, out.routes.links, out.ports, opened.run_as)
         trace.tell(partial(shown.miss, "trace"))
         stack.callback(trace.close)
-    out.departure.started(out.own_v4, out.departure.links)
+    out.routes.started(out.own_v4, out.routes.links)
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
     opened.pool.set_up(job, sockets, relay.handed, [*locks, *opened.profiles.descriptors])
@@ -238,7 +238,7 @@ def _open_sockets(
 
     heard: first and last of the ports that they let in. stack: closes them.
     """
-    links, secrets, sweep = out.departure.links, job.secrets, opened.sweep
+    links, secrets, sweep = out.routes.links, job.secrets, opened.sweep
     traced = opened.trace is not None
     try:
         shards = open_shards(None, job.shards, secrets, heard, out.own_v4, job.frames, links, traced=traced)

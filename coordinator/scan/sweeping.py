@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coordinator.processes.pool import Child, try_feed
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
-from coordinator.setup.departure import Departure
+from coordinator.setup.egress import RoutesInUse
 from lzr.ipc import messages, packing
 from lzr.ownaddresses import OwnAddresses
 from lzr.ownership.ledger import Ledger
@@ -84,7 +84,7 @@ class Sweeping:
         ledger: Ledger,
         feeder: Feeder,
         accounts: Accounts,
-        departure: Departure,
+        routes: RoutesInUse,
         shards: int,
     ) -> None:
         self.scheduler = scheduler
@@ -93,7 +93,7 @@ class Sweeping:
         self._drops: dict[str, int] = {}  # by worker: frames that found no room, as it has reported
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
-        self._departure = departure
+        self._routes = routes
         self._turn = 0
         self._answers = 0  # heard since stretches were last assigned
         self._next = 0.0  # when stretches are assigned again
@@ -108,7 +108,7 @@ class Sweeping:
 
         To be called before the first SYN, and again when routes have changed.
         """
-        ranges, table = self._share.space.ranges, self._departure.routing.ways.intervals
+        ranges, table = self._share.space.ranges, self._routes.routing.ways.intervals
         starts = [np.concatenate([ranges[half], table[half]]) for half in ("hi", "lo")]
         ports = self._share.space.ports
         for at in range(0, len(starts[0]), _COVERED):
@@ -123,7 +123,7 @@ class Sweeping:
         rows = np.zeros(max(len(high), len(ports)), TARGET)
         rows["syn"], rows["peer_hi"], rows["peer_lo"], rows["peer_port"] = Opening.OURS, high, low, ports
         rows = pick(rows, self._share.space.numbers(rows)[1])
-        self._departure.routing.admit(rows, overview(rows))
+        self._routes.routing.admit(rows, overview(rows))
 
     # --- asking --------------------------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Sweeping:
 
     def _lose(self, rows: Rows, places: NDArray[np.int64]) -> None:
         """Count pairs as unroutable."""
-        kinds = self._departure.routing.ways.kinds(rows)
+        kinds = self._routes.routing.ways.kinds(rows)
         kinds[kinds < WayKind.NONE] = WayKind.NO_ADDRESS
         self._accounts.unroutable(places.astype(np.uint64), kinds, rows)
 

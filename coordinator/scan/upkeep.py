@@ -36,7 +36,7 @@ class Upkeep:
 
     def due(self, now: float) -> bool:
         """Whether it is time for a round."""
-        return now >= min(self._due, self._routes_due) or self._parts.departure.routing.changed
+        return now >= min(self._due, self._routes_due) or self._parts.routes.routing.changed
 
     def wait(self, now: float) -> float:
         """Seconds until the next round has to be made."""
@@ -48,7 +48,7 @@ class Upkeep:
         self._due = now + _EVERY
         parts.alerts.look(now)
         self._look_at_routes(now)
-        self._routes_due = now + parts.departure.routing.wait(now)
+        self._routes_due = now + parts.routes.routing.wait(now)
         self._look_up_names()
         if parts.pool.priority.lowered and parts.reading.ended:
             parts.pool.restore_priority()
@@ -73,18 +73,18 @@ class Upkeep:
 
     def _look_at_routes(self, now: float) -> None:
         """Tell the workers of routes or neighbours that have changed."""
-        order = self._parts.departure.look(now)
+        order = self._parts.routes.look(now)
         if order is not None:
             if self._parts.sweeping is not None:
                 self._parts.sweeping.cover()
             for child in self._parts.pool.of_role("flow"):
                 child.order(order)
-        for sentence in self._parts.departure.notes:
+        for sentence in self._parts.routes.notes:
             self._parts.console.note(sentence)
-        self._parts.departure.notes.clear()
-        for kind, sentence in self._parts.departure.losses.items():
+        self._parts.routes.notes.clear()
+        for kind, sentence in self._parts.routes.losses.items():
             self._parts.console.alert(kind, sentence, lost=True)
-        self._parts.departure.losses.clear()
+        self._parts.routes.losses.clear()
 
     def _look_up_names(self) -> None:
         """Admit targets whose names have been resolved, and log sentences about the input."""

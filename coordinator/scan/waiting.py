@@ -33,7 +33,7 @@ class Waiting:
         self._parts = parts
         self._others = frozenset(others)
         forkserver, printed = parts.pool.forkserver.fileno(), parts.pool.printed.descriptor
-        self._urgent = (forkserver, printed, parts.departure.routing.fileno(), *self._others)
+        self._urgent = (forkserver, printed, parts.routes.routing.fileno(), *self._others)
         self._polls: dict[tuple[int, ...], select.poll] = {}
 
     def wait(self, seconds: float, now: float, *, worked: bool, upkeep: float) -> bool:

@@ -149,7 +149,7 @@ def agree(read: int, fates: Mapping[str, int]) -> bool:
 
 
 def inputs_line(read: int, fates: Mapping[str, int]) -> str:
-    """Both sides of the account of inputs on one line; the first fate is shown always, others when they happened.
+    """Inputs read, and their fates, on one line; the first fate is shown always, others when they happened.
 
     >>> inputs_line(10, {"recorded": 8, "unparsable": 2, "interrupted": 0})
     'inputs: 10 read = 8 recorded + 2 unparsable (agree)'

@@ -41,7 +41,7 @@ class Workers:
 def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> Sweeping:
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + addresses - 1)], [(80, 79 + ports)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
-    departure: Any = SimpleNamespace(
+    routes: Any = SimpleNamespace(
         routing=SimpleNamespace(
             ways=ways.everywhere(), admit=lambda rows, seen: ways.everywhere().kinds(rows)
         )
@@ -53,7 +53,7 @@ def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, po
         ledger=SimpleNamespace(),  # type: ignore[arg-type]
         feeder=feeder,
         accounts=accounts,
-        departure=departure,
+        routes=routes,
         shards=SHARDS,
     )
 

@@ -50,7 +50,7 @@ class Scene:
                 printed=SimpleNamespace(descriptor=pipes["printed"].end),
                 wakeup=pipes["reports"].end,
             ),
-            departure=SimpleNamespace(routing=pipes["routing"]),
+            routes=SimpleNamespace(routing=pipes["routing"]),
             intake=self.intake,
             state=SimpleNamespace(paused=False),
             feeder=self.feeder,

@@ -1,4 +1,4 @@
-"""The summary: the reference's counters, counts by label, sums over collectors, and the line of the inputs."""
+"""The summary: the reference's counters, counts by label, sums over collectors, and the inputs' line."""
 
 from __future__ import annotations
 

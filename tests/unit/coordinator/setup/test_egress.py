@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coordinator.guard.firewall import GuardError
-from coordinator.setup.departure import Departure, SourcesInUse
+from coordinator.setup.egress import RoutesInUse, SourcesInUse
 
 
 class Ways:
@@ -43,14 +43,14 @@ class Covers:
         self.covered.append(address)
 
 
-Parts = tuple[Departure, Ways, Covers, SourcesInUse]
+Parts = tuple[RoutesInUse, Ways, Covers, SourcesInUse]
 
 
 @pytest.fixture
 def parts() -> Parts:
     ways, guard, notes = Ways(), Covers(), list[str]()
     sources = SourcesInUse(guard, notes)  # type: ignore[arg-type]
-    return Departure(ways, sources, notes), ways, guard, sources  # type: ignore[arg-type]
+    return RoutesInUse(ways, sources, notes), ways, guard, sources  # type: ignore[arg-type]
 
 
 OWN = 0x0A000001
@@ -59,45 +59,43 @@ OWN = 0x0A000001
 def test_an_address_of_ours_is_covered_when_packets_leave_from_it(
     parts: Parts,
 ) -> None:
-    departure, _, guard, sources = parts
-    departure.started((OWN,), (2, 1))
+    routes, _, guard, sources = parts
+    routes.started((OWN,), (2, 1))
     sources.add("10.0.0.1")
     sources.add("fd00::1")
     assert guard.covered == ["10.0.0.1", "fd00::1"]
-    assert (departure.losses, departure.notes) == ({}, [])
+    assert (routes.losses, routes.notes) == ({}, [])
     guard.trouble = "no such table"
     sources.add("fd00::2")
-    assert departure.notes == [
-        "the kernel cannot be kept from resetting connections of fd00::2: no such table"
-    ]
+    assert routes.notes == ["the kernel cannot be kept from resetting connections of fd00::2: no such table"]
 
 
 @pytest.mark.parametrize("heard", [(OWN,), ()])
 def test_one_that_the_filter_does_not_let_in_is_a_loss(parts: Parts, heard: tuple[int, ...]) -> None:
-    departure, _, _, sources = parts
-    departure.started(heard, (2, 1))
+    routes, _, _, sources = parts
+    routes.started(heard, (2, 1))
     sources.add("10.0.0.2")
     if heard:
-        assert departure.losses["source"].startswith("10.0.0.2 became an address of this host")
+        assert routes.losses["source"].startswith("10.0.0.2 became an address of this host")
     else:
-        assert departure.losses == {}
+        assert routes.losses == {}
 
 
 def test_links_that_are_not_listened_on_are_named_once(parts: Parts) -> None:
-    departure, ways, *_ = parts
-    departure.started((), (1, 4))
-    assert departure.notes[0].startswith("answers that come by eth2 are not heard")
+    routes, ways, *_ = parts
+    routes.started((), (1, 4))
+    assert routes.notes[0].startswith("answers that come by eth2 are not heard")
     for listening, named in (([1, 2, 4], ""), ([1, 2, 3, 4], "eth3"), ([1, 3, 4, 5], "")):
-        departure.notes.clear()
+        routes.notes.clear()
         ways.listening, ways.changes = listening, True
-        assert departure.look(1.0) == "the order"
-        assert [note.partition(" ")[0] for note in departure.notes] == ([named] if named else [])
-    assert departure.look(2.0) is None
+        assert routes.look(1.0) == "the order"
+        assert [note.partition(" ")[0] for note in routes.notes] == ([named] if named else [])
+    assert routes.look(2.0) is None
 
 
 def test_what_routing_has_lost_is_taken_once(parts: Parts) -> None:
-    departure, ways, *_ = parts
+    routes, ways, *_ = parts
     ways.lost = {"gateway": "it is gone"}
-    assert departure.look(1.0) is None
-    assert departure.losses == {"gateway": "it is gone"}
+    assert routes.look(1.0) is None
+    assert routes.losses == {"gateway": "it is gone"}
     assert ways.lost == {}
