@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis.reading import connect
 from coordinator.commandline.running import Parser, ended, say
-from coordinator.reports import changes, comparing
-from coordinator.reports.comparing import CHANGES, KINDS, Compared
+from coordinator.reports import comparefiles, compareservices
+from coordinator.reports.compareservices import CHANGES, KINDS, Compared
 from lzr import safetext
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
@@ -93,8 +93,8 @@ def _run(options: argparse.Namespace, found: list[int]) -> int:
     for kind in ignored:
         if kind not in KINDS:
             raise UsageError(f"--ignore: no change is called {printable(kind)}; there are {', '.join(KINDS)}")
-    connection = connect(memory=changes.MEMORY, files=True, ordered=False)
-    compared, asked = changes.compared(
+    connection = connect(memory=comparefiles.MEMORY, files=True, ordered=False)
+    compared, asked = comparefiles.compared(
         connection,
         options.old,
         options.new,
@@ -108,13 +108,13 @@ def _run(options: argparse.Namespace, found: list[int]) -> int:
     found.append(status)
     out = sys.stdout
     if options.confirm:
-        for key, port, *_ in changes.rows(connection, ("gone",)):
+        for key, port, *_ in comparefiles.rows(connection, ("gone",)):
             out.write(f"{asking.shown(asking.number(key), port)}\n")
         for line in _summary(compared, asked):
             say(NAME, line)
         return status
     shown = (*CHANGES, "not_asked") if options.not_asked else CHANGES
-    for row in changes.rows(connection, shown):
+    for row in comparefiles.rows(connection, shown):
         out.write(_object(row) if options.json else _line(row))
     if options.json:
         summary = {
@@ -129,11 +129,11 @@ def _run(options: argparse.Namespace, found: list[int]) -> int:
 
 def _object(row: tuple[Any, ...]) -> str:
     key, port, change, kinds, how = row[:5]
-    old, new = changes.sides(row)
+    old, new = comparefiles.sides(row)
     address, _, _ = asking.shown(asking.number(key), port).rpartition(":")
     found: dict[str, Any] = {"change": change, "saddr": address.strip("[]"), "sport": port}
     if change == "changed":
-        found["kinds"] = comparing.kinds_of(kinds)
+        found["kinds"] = compareservices.kinds_of(kinds)
     elif how:
         found["how"] = how
     if change != "appeared":
@@ -145,7 +145,7 @@ def _object(row: tuple[Any, ...]) -> str:
 
 def _line(row: tuple[Any, ...]) -> str:
     key, port, change = row[:3]
-    label, what = changes.brief(row)
+    label, what = comparefiles.brief(row)
     named, value = safetext.plain(label, 24, mark="..."), safetext.plain(what, 300, mark="...")
     where = asking.shown(asking.number(key), port)
     return f"{_SIGNS[change]} {where:<21}  {named:<12}  {value}".rstrip() + "\n"

@@ -16,7 +16,7 @@ from coordinator.commandline import extras
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import Parser, ended, tell
 from coordinator.commandline.wholefile import output
-from coordinator.reports import changes
+from coordinator.reports import comparefiles
 from coordinator.reports.report import make
 from lzr import __version__
 from lzr.analysis.columns import NAMES
@@ -71,10 +71,10 @@ def _run(options: argparse.Namespace) -> int:
     metadata, metadata_name = beside.given(options.metadata, options.scan)
     inputs = tuple(path for path in (options.scan, options.older) if path)
     with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
-        connection = connect(memory=changes.MEMORY, files=True)
+        connection = connect(memory=comparefiles.MEMORY, files=True)
         difference = None
         if options.older:
-            compared, asked = changes.compared(
+            compared, asked = comparefiles.compared(
                 connection,
                 options.older,
                 options.scan,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coordinator.files.filereader import FileReader
 from coordinator.fleet import lockfile
 from coordinator.input import networklists
-from coordinator.input.sweep import swept
+from coordinator.input.sweptspace import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import NOBODYS, Hashed, Placing, anywhere

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from coordinator.reports import changes, comparing
-from coordinator.reports.comparing import CHANGES, Compared
+from coordinator.reports import comparefiles, compareservices
+from coordinator.reports.compareservices import CHANGES, Compared
 from coordinator.reports.sections import Sections, Turn, shown
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
@@ -32,10 +32,10 @@ def make(
 ) -> Report:
     """The report of the table `new`. name: of its file. metadata: of the run, from `metadata_name`.
 
-    difference: what `changes.compared` found, and the name of the older file.
+    difference: what `comparefiles.compared` found, and the name of the older file.
     """
     if difference is None:
-        comparing.one_each(connection, "new")
+        compareservices.one_each(connection, "new")
     turn("counting", 0.2)
     sections = Sections(connection, turn)
     turn("counting", 0.4)
@@ -84,10 +84,10 @@ def _since(connection: DuckDBPyConnection, compared: Compared, asked: Coverage, 
         )
     rows: list[tuple[Cell, ...]] = []
     total = sum(counts[name] for name in CHANGES)
-    for row in changes.rows(connection, CHANGES):
+    for row in comparefiles.rows(connection, CHANGES):
         if len(rows) >= _LISTED_CHANGES:
             break
-        label, what = changes.brief(row)
+        label, what = comparefiles.brief(row)
         where = asking.shown(asking.number(row[0]), row[1])
         rows.append((row[2], where, shown(label, 40), shown(what, 200)))
     left = f"{total - len(rows):,} more: lzr diff lists them all." if total > len(rows) else ""

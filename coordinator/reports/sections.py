@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coordinator.reports import comparing
+from coordinator.reports import compareservices
 from lzr import addresses, safetext
 from lzr.analysis.page.parts import (
     Bars,
@@ -52,7 +52,7 @@ Turn = Callable[[str, float], None]
 
 
 class Sections:
-    """Makes the sections from the table `new` (see `comparing`) and the view `new_one` of its best
+    """Makes the sections from the table `new` (see `compareservices`) and the view `new_one` of its best
     records."""
 
     def __init__(self, connection: DuckDBPyConnection, turn: Turn) -> None:
@@ -87,7 +87,7 @@ class Sections:
     def _services_table(self) -> None:
         """`found`: a row for each service. off: whether it is off its protocol's ports; NULL: that has
         none."""
-        state = comparing.STATE.format("r")
+        state = compareservices.STATE.format("r")
         self._run(f"""
             CREATE OR REPLACE TABLE found AS
             SELECT r.place, r.saddr_key AS key, r.sport AS port, coalesce(r.fingerprint, 'unknown') AS label,
@@ -241,7 +241,7 @@ class Sections:
 
     def middleboxes(self) -> Section:
         """Hosts that answer on all ports, and connections without an answer."""
-        how, state = comparing.HOW.format("r"), comparing.STATE.format("r")
+        how, state = compareservices.HOW.format("r"), compareservices.STATE.format("r")
         outcome = f"""CASE WHEN {state} = 2 THEN 'data' WHEN {state} = 1 THEN 'open'
             WHEN {how} = 'silent' AND coalesce(r."ACKed", false) THEN 'acked' ELSE {how} END"""
         self._run(f"""CREATE OR REPLACE TABLE outcomes AS SELECT r.saddr_key AS key, r.sport AS port,

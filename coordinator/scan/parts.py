@@ -15,13 +15,13 @@ from coordinator.input.intake import Intake
 from coordinator.monitor.snapshot import Totals
 from coordinator.processes.pool import Pool
 from coordinator.processes.supervisor import Supervisor
-from coordinator.scan import sweeping
+from coordinator.scan import runningsweep
 from coordinator.scan.accounts import Accounts, Acknowledgements
 from coordinator.scan.blocks import Blocks, of_plain
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import InputReading
-from coordinator.scan.sweeping import Sweeping
+from coordinator.scan.runningsweep import RunningSweep
 from coordinator.setup.egress import RoutesInUse
 from lzr.ipc.schema import Message
 from lzr.pacing.pacer import Pacer
@@ -59,7 +59,7 @@ class Parts(Struct, frozen=True):
     pacer: Pacer
     reading: InputReading
     feeder: Feeder
-    sweeping: Sweeping | None
+    sweeping: RunningSweep | None
     blocks: Blocks
     alerts: Alerts
 
@@ -82,7 +82,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
     blocks = _blocks(ready)
     supervisor = _supervisor(ready, blocks)
     rate = options.rate if options.send_syns or options.reopen else None
-    pacer = Pacer(rate, time.monotonic(), DEPTH if opened.sweep is None else sweeping.DEPTH)
+    pacer = Pacer(rate, time.monotonic(), DEPTH if opened.sweep is None else runningsweep.DEPTH)
     reading = InputReading(
         begun.intake,
         opened.text if begun.more else None,
@@ -138,7 +138,7 @@ def _first_orders(ready: Prepared, blocks: Blocks) -> list[Message]:
     orders: list[Message] = [ready.egress.routes.order()]
     sweep = ready.opened.sweep
     if sweep is not None:
-        orders.append(sweeping.order(sweep.share, sweep.key, ready.sources.addresses))
+        orders.append(runningsweep.order(sweep.share, sweep.key, ready.sources.addresses))
     if blocks:
         orders.append(blocks.order())
     return orders
@@ -157,7 +157,7 @@ def _blocks(ready: Prepared) -> Blocks:
     return blocks
 
 
-def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | None:
+def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> RunningSweep | None:
     """The sweep, if this is one."""
     sweep, options, begun = ready.opened.sweep, ready.job.options, ready.begun
     if sweep is None:
@@ -171,7 +171,7 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping |
         begin=begun.low,
         done=None if done is None else done.among,
     )
-    found = Sweeping(
+    found = RunningSweep(
         sweep.share,
         scheduler,
         ledger=begun.ledger,

@@ -34,7 +34,7 @@ from coordinator.network.raw_sockets import (
 from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, ownuser, privilege
 from coordinator.results.terminal import Relay
-from coordinator.scan.sweeping import sample
+from coordinator.scan.runningsweep import sample
 from coordinator.setup import egress
 from coordinator.setup.egress import Egress
 from coordinator.setup.opened import Opened, invoker

@@ -16,7 +16,7 @@ import numpy as np
 
 from coordinator.files.filereader import FileReader
 from coordinator.input import networklists
-from coordinator.input.sweep import swept
+from coordinator.input.sweptspace import swept
 from coordinator.setup.opened import read_orders
 from lzr import safetext
 from lzr.errors import UsageError

@@ -131,8 +131,8 @@ class Upkeep:
         ended = self._parts.reading.ended
         if self._parts.sweeping is not None:
             self._parts.sweeping.update()
-            totals.heat = self._parts.sweeping.heat.top(self._parts.sweeping.asked)
-            totals.heat_by = self._parts.sweeping.heat.kind
+            totals.heat = self._parts.sweeping.hit_rates.top(self._parts.sweeping.asked)
+            totals.heat_by = self._parts.sweeping.hit_rates.kind
             totals.sweep_wait = self._parts.sweeping.scheduler.longest
             ended &= self._parts.sweeping.scheduler.all_assigned
             idle = ended and not self._parts.accounts.open

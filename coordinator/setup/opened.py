@@ -27,7 +27,7 @@ from coordinator.input import networklists
 from coordinator.input.plaintext import PlainText
 from coordinator.input.resumedinput import compare
 from coordinator.input.stream import Stream
-from coordinator.input.sweep import Sweep, swept
+from coordinator.input.sweptspace import Sweep, swept
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import ProfileFiles, open_profiles

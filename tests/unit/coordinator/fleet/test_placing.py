@@ -10,7 +10,7 @@ import pytest
 from coordinator.files.filereader import FileReader
 from coordinator.fleet import checking, lockfile, placing
 from coordinator.input import networklists
-from coordinator.input.sweep import swept
+from coordinator.input.sweptspace import swept
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import RECORD, Hashed, anywhere

@@ -12,8 +12,8 @@ from coordinator.analysis import beside
 from coordinator.analysis.reading import load
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import tell
-from coordinator.reports import comparing
-from coordinator.reports.comparing import KINDS, SHOWN, Compared
+from coordinator.reports import compareservices
+from coordinator.reports.compareservices import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Coverage
 from lzr.errors import printable
@@ -46,7 +46,7 @@ def compared(
     new_metadata: str | None = None,
     listed: str | None = None,
     kinds: tuple[str, ...] = KINDS,
-    columns: Collection[str] = comparing.READ,
+    columns: Collection[str] = compareservices.READ,
     name: str,
 ) -> tuple[Compared, Coverage]:
     """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
@@ -57,7 +57,7 @@ def compared(
     now, _ = beside.given(new_metadata, new)
     parts = beside.listed(listed) if listed is not None else ()
     readings = []
-    for table, path, kept in (("old", old, comparing.READ), ("new", new, columns)):
+    for table, path, kept in (("old", old, compareservices.READ), ("new", new, columns)):
         with Bar(f"reading {printable(path)}") as bar:
             readings.append(load(connection, path, table, columns=kept, progress=bar))
     incomplete = tell(name, *readings) == LOST
@@ -68,7 +68,7 @@ def compared(
     if parts:
         asked = replace(asked, parts=(*asked.parts, *parts), why="")
     with Bar("comparing", 1000) as bar:
-        compared = comparing.compare(
+        compared = compareservices.compare(
             connection,
             asked,
             handshakes=asking.names(before),
@@ -125,7 +125,7 @@ def brief(row: tuple[Any, ...]) -> tuple[str, str]:
     _, _, change, kinds, how = row[:5]
     old, new = sides(row)
     if change == "changed":
-        difference = "; ".join(change_of(kind, old, new) for kind in comparing.kinds_of(kinds))
+        difference = "; ".join(change_of(kind, old, new) for kind in compareservices.kinds_of(kinds))
         return new.get("fingerprint", "unknown"), difference
     side = new if change == "appeared" else old
     names = [side[name] for name in ("application", "product", "version") if side.get(name)]

@@ -5,7 +5,7 @@ with data before one without, with a name before one without, then the one of th
 later one. Where both scans have records with data of one name, these are compared, whichever are best.
 
 The work is done by columns in DuckDB. Only replies that are not the same bytes come into Python
-(`coordinator.reports.comparingreplies`).
+(`coordinator.reports.comparereplies`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from coordinator.reports.comparingreplies import compare_replies
+from coordinator.reports.comparereplies import compare_replies
 from lzr.analysis.asked import Coverage, number
 
 if TYPE_CHECKING:

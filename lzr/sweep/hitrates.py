@@ -1,4 +1,4 @@
-"""Counts the SYN-ACKs of a sweep by port, or by network where there is one port.
+"""Hit rates of a sweep: its SYN-ACKs by port, or by network where there is one port.
 
 How many pairs were scanned in each place is not counted but derived from its share of the space, since the
 order is a pseudorandom one of all pairs. Memory is a number for each port of the sweep, or for 256 networks.
@@ -24,7 +24,7 @@ _V4 = np.uint64(V4_MAPPED)
 _MASK = np.uint64(0xFFFFFFFF)
 
 
-class Heat:
+class HitRates:
     """kind: "port" or "network"; empty where all pairs are in one place. IPv6 is one network."""
 
     def __init__(self, space: Space) -> None:

@@ -24,8 +24,8 @@ def compare_replies(
 ) -> None:
     """A table `reply_kinds`: what the replies show to have changed, by the row in the old scan.
 
-    It reads the tables `old`, `new` and `services` of `coordinator.reports.comparing`. bits: the number of
-    each kind of change in the column `kinds`. turn: called with the share that is done.
+    It reads the tables `old`, `new` and `services` of `coordinator.reports.compareservices`. bits: the number
+    of each kind of change in the column `kinds`. turn: called with the share that is done.
     """
     condition = "s.old_state = 2 AND s.new_state = 2 AND NOT s.same_data"
     run = connection.execute

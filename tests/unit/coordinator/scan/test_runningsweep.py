@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.scan import sweeping
+from coordinator.scan import runningsweep
 from coordinator.scan.reading import Seen
-from coordinator.scan.sweeping import Sweeping
+from coordinator.scan.runningsweep import RunningSweep
 from coordinator.scan.upkeep import judge
 from lzr.ipc import messages, packing
 from lzr.pacing.pacer import Pacer
@@ -31,14 +31,14 @@ class Workers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
         self.children: list[Any] = [SimpleNamespace(name="flow-0.1"), SimpleNamespace(name="flow-1.1")]
-        monkeypatch.setattr(sweeping, "try_feed", self.take)
+        monkeypatch.setattr(runningsweep, "try_feed", self.take)
 
     def take(self, child: object, message: object) -> bool:
         self.room -= 1
         return self.room >= 0
 
 
-def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> Sweeping:
+def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> RunningSweep:
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + addresses - 1)], [(80, 79 + ports)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     routes: Any = SimpleNamespace(
@@ -47,7 +47,7 @@ def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, po
         )
     )
     feeder.feeds = lambda: list(workers.children)
-    return Sweeping(
+    return RunningSweep(
         share,
         Scheduler(space.pairs, cooldown=8.0),
         ledger=SimpleNamespace(),  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, po
 RATE = 10_000.0
 
 
-def assigned(swept: Sweeping, feeder: Any, seconds: float) -> Any:
+def assigned(swept: RunningSweep, feeder: Any, seconds: float) -> Any:
     """What is said of that time, in which the loop turned every 5 ms."""
     feeder.take_paced()
     for turn in range(round(seconds / 0.005)):
@@ -71,7 +71,7 @@ def assigned(swept: Sweeping, feeder: Any, seconds: float) -> Any:
 
 def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
-    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
     said = assigned(swept, feeding.feeder, 0.5)
@@ -116,19 +116,19 @@ def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: 
 def test_where_many_answer_stretches_are_assigned_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has answered is waited for; where few do, reports may lie until the next stretches."""
     feeding = Feeding(0, RATE)
-    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     workers = Workers(monkeypatch, 1 << 20)
     swept = made(feeding.feeder, workers, 1 << 16)
     monkeypatch.setattr(swept, "_ledger", SimpleNamespace(admit=lambda rows: None))
-    rows = np.zeros(sweeping._MANY, TARGET)
+    rows = np.zeros(runningsweep._MANY, TARGET)
     answers = messages.SweepAnswers([], rows, np.full(len(rows), Verdict.REFUSED, np.uint8))
     assert swept.assign(1.0)
-    assert swept.resting(1.0 + 0.9 * sweeping._STRIDE)
+    assert swept.resting(1.0 + 0.9 * runningsweep._STRIDE)
     swept.hear([("flow-0.1", answers)], 2.0)
     assert swept.assign(2.0)
-    assert swept.resting(2.0 + 0.4 * sweeping._STRIDE)
-    assert not swept.resting(2.0 + 0.6 * sweeping._STRIDE)
+    assert swept.resting(2.0 + 0.4 * runningsweep._STRIDE)
+    assert not swept.resting(2.0 + 0.6 * runningsweep._STRIDE)
     workers.room = 0
     swept.hear([("flow-0.1", answers)], 3.0)
     assert not swept.assign(3.0)
@@ -187,12 +187,12 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
     """Few messages, each asked in slices until about the next comes; without a rate all goes at once."""
     for rate, most in ((RATE, 80), (None, 1 << 20)):
         feeding, given = Feeding(0, rate), list[Any]()
-        feeding.feeder.pacer = Pacer(rate, 0.0, sweeping.DEPTH)
+        feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
         feeding.open_all()
         workers = Workers(monkeypatch, 1 << 20)
         swept = made(feeding.feeder, workers, 1 << 14)
         monkeypatch.setattr(
-            sweeping,
+            runningsweep,
             "try_feed",
             lambda _, parts, given=given: not given.append(packing.unpack(parts, messages.FEED).message),
         )
@@ -203,12 +203,12 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
         if rate is None:
             assert not any(spans)
         else:
-            assert all(0.8e9 < span / sweeping._STRIDE < 1.1e9 for span in spans)
+            assert all(0.8e9 < span / runningsweep._STRIDE < 1.1e9 for span in spans)
 
 
 def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
-    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
     for turn in range(100):
@@ -221,7 +221,7 @@ def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) 
 def test_workers_that_have_enough_get_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is assigned and not sent is some tenths of a second's worth, however much workers would take."""
     feeding = Feeding(0, RATE * 10)
-    feeding.feeder.pacer = Pacer(RATE * 10, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(RATE * 10, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 20)
     for turn in range(200):
@@ -236,11 +236,13 @@ def test_what_is_assigned_at_once_leaves_one_after_the_other_at_the_rate(
     """After a hold-up several stretches are assigned together, to two workers, each over its own time."""
     rate = RATE * 10
     feeding, given = Feeding(0, rate), list[Any]()
-    feeding.feeder.pacer = Pacer(rate, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 20)
     monkeypatch.setattr(
-        sweeping, "try_feed", lambda _, parts: not given.append(packing.unpack(parts, messages.FEED).message)
+        runningsweep,
+        "try_feed",
+        lambda _, parts: not given.append(packing.unpack(parts, messages.FEED).message),
     )
     swept.assign(5.0)
     assert len(given) > 1

@@ -24,7 +24,7 @@ from lzr.rows import FRAME, TARGET, Opening, Rows, copied, join, pick
 from lzr.secrets import Key
 from lzr.sweep.everywhere import LOOK, Everywhere
 from lzr.sweep.hearduntil import HeardUntil
-from lzr.sweep.heat import Heat
+from lzr.sweep.hitrates import HitRates
 from lzr.sweep.scheduler import Closed, Mask, Scheduler, Stretch
 from lzr.sweep.share import Share
 from lzr.sweep.verdict import Verdict
@@ -70,7 +70,7 @@ _UNANSWERED = tuple(_REASONS.values())
 _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 
 
-class Sweeping:
+class RunningSweep:
     """share: this box's pairs. shards: how many there are.
 
     heard_until: before that all answers have been reported. everywhere: hosts that answer on any port.
@@ -99,7 +99,7 @@ class Sweeping:
         self._next = 0.0  # when stretches are assigned again
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
-        self.heat = Heat(share.space)
+        self.hit_rates = HitRates(share.space)
         self.everywhere = Everywhere(share)
         self.cover()
 
@@ -265,7 +265,7 @@ class Sweeping:
             targets["line"], targets["syn"] = places[answered], Opening.TAKEN
             self._ledger.admit(targets)
             self._feeder.put(targets)
-            self.heat.add(targets)
+            self.hit_rates.add(targets)
         if len(left := np.flatnonzero(verdicts == Verdict.FIREWALL)):
             self.everywhere.note(pick(rows, left))
         blocked = news & (verdicts == Verdict.BLOCKED)

@@ -11,7 +11,7 @@ import pytest
 from coordinator.checkpoint.resumecommand import command
 from coordinator.files.filereader import FileReader
 from coordinator.input.awaiting import typed
-from coordinator.input.sweep import Sweep, limited, swept
+from coordinator.input.sweptspace import Sweep, limited, swept
 from lzr.addresstext import ranges_of
 from lzr.errors import UsageError
 from lzr.options.parse import parse

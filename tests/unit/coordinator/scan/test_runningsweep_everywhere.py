@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from coordinator.scan import sweeping
-from coordinator.scan.sweeping import Sweeping
+from coordinator.scan import runningsweep
+from coordinator.scan.runningsweep import RunningSweep
 from lzr.ipc import messages
 from lzr.pacing.pacer import Pacer
 from lzr.rows import FRAME, TARGET
 from lzr.sweep.everywhere import LOOK
 from lzr.sweep.verdict import Verdict
 from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
-from tests.unit.coordinator.scan.test_sweeping import RATE, Workers, made
+from tests.unit.coordinator.scan.test_runningsweep import RATE, Workers, made
 
 ADDRESSES, PORTS = 128, 1 << 13
 
@@ -37,16 +37,16 @@ class Told(Workers):
         return [[int(low) for order in child.orders for low in order.hosts[1::2]] for child in self.children]
 
 
-def begun(monkeypatch: pytest.MonkeyPatch, workers: Workers, rate: float | None = RATE) -> Sweeping:
+def begun(monkeypatch: pytest.MonkeyPatch, workers: Workers, rate: float | None = RATE) -> RunningSweep:
     feeding = Feeding(0, rate)
-    feeding.feeder.pacer = Pacer(rate, 0.0, sweeping.DEPTH)
+    feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, workers, ADDRESSES, ports=PORTS)
     monkeypatch.setattr(swept, "_ledger", SimpleNamespace(admit=lambda rows: None))
     return swept
 
 
-def not_asked(swept: Sweeping, everywhere: NDArray[np.bool_]) -> None:
+def not_asked(swept: RunningSweep, everywhere: NDArray[np.bool_]) -> None:
     """A worker reports that it has not asked a pair of each host that is marked."""
     rows = np.zeros(np.count_nonzero(everywhere), TARGET)
     rows["peer_lo"] = swept._share.space.lo[0] + np.flatnonzero(everywhere).astype(np.uint64)
@@ -55,7 +55,7 @@ def not_asked(swept: Sweeping, everywhere: NDArray[np.bool_]) -> None:
     swept.hear([("flow-0.1", messages.SweepAnswers([], rows, verdicts))], 0.0)
 
 
-def turns(swept: Sweeping, begin: float, seconds: float) -> int:
+def turns(swept: RunningSweep, begin: float, seconds: float) -> int:
     """Whose SYNs leave at once: the loop turns every 5 ms. Returns how many pairs are asked."""
     asked = 0
     for turn in range(round(seconds / 0.005)):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lzr.rows import FRAME, TARGET, Rows
-from lzr.sweep.heat import MOST, OTHERS, Heat
+from lzr.sweep.hitrates import MOST, OTHERS, HitRates
 from lzr.sweep.space import Space
 
 
@@ -33,15 +33,15 @@ def answers(swept: Space, step: int) -> Rows:
 
 def test_by_port() -> None:
     swept = space("10.0.0.0/24", ports=[(80, 80), (443, 444)])
-    heat = Heat(swept)
+    rates = HitRates(swept)
     rows = answers(swept, 5)
     for part in np.array_split(rows, 7):
-        heat.add(part)
-    assert heat.kind == "port"
+        rates.add(part)
+    assert rates.kind == "port"
     expected = Counter(str(port) for port in rows["peer_port"].tolist())
-    assert {place: answered for place, (answered, _) in heat.top(600).items()} == expected
-    assert {asked for _, asked in heat.top(600).values()} == {200}
-    assert list(heat.top(600)) == sorted(expected, key=lambda port: (-expected[port], int(port)))
+    assert {place: answered for place, (answered, _) in rates.top(600).items()} == expected
+    assert {asked for _, asked in rates.top(600).values()} == {200}
+    assert list(rates.top(600)) == sorted(expected, key=lambda port: (-expected[port], int(port)))
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_by_port() -> None:
 )
 def test_by_network(networks: list[str], places: dict[str, int]) -> None:
     swept = space(*networks, ports=[(80, 80)])
-    heat = Heat(swept)
-    heat.add(answers(swept, 1))
+    rates = HitRates(swept)
+    rates.add(answers(swept, 1))
     total = sum(places.values())
-    assert heat.top(total) == {place: (count, count) for place, count in places.items()}
-    assert heat.kind == ("network" if places else "")
+    assert rates.top(total) == {place: (count, count) for place, count in places.items()}
+    assert rates.kind == ("network" if places else "")
 
 
 @pytest.mark.parametrize(("ports", "networks"), [([(0, 65535)], "10.0.0.0/31"), ([(80, 80)], "0.0.0.0/0")])
 def test_places_are_bounded(ports: list[tuple[int, int]], networks: str) -> None:
     swept = space(networks, ports=ports)
-    heat = Heat(swept)
+    rates = HitRates(swept)
     rows = answers(swept, swept.pairs // 5000)
-    heat.add(rows)
-    top = heat.top(swept.pairs)
+    rates.add(rows)
+    top = rates.top(swept.pairs)
     assert len(top) == MOST + 1
     assert list(top)[-1] == OTHERS
     assert sum(answered for answered, _ in top.values()) == len(rows)
