@@ -100,7 +100,7 @@ FLAG_TESTS: dict[str, tuple[str, ...]] = {
 BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "target_ports": ("system/test_sweep_targets.py::test_several_ports_and_a_limit",),
     "targets": ("system/test_sweep_targets.py::test_each_pair_gets_its_fate_and_nobody_else_a_packet",),
-    "targets_file": ("unit/coordinator/input/test_sweep.py::test_subnets_ranges_names_and_a_file",),
+    "targets_file": ("unit/coordinator/input/test_sweptspace.py::test_subnets_ranges_names_and_a_file",),
     "seed": ("system/test_dropin_pipelines.py::test_a_seed_makes_it_the_same_again",),
     "shards": ("system/test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
     "shard": ("system/test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
