@@ -67,7 +67,13 @@ class Blocks:
 
 def ranges(networks: Sequence[str]) -> list[Range]:
     """The addresses that these networks cover. Raises ValueError."""
-    return [one for network in networks for one in ranges_of(network)]
+    found: list[Range] = []
+    for network in networks:
+        try:
+            found += ranges_of(network)
+        except ValueError as error:
+            raise ValueError(f"{network[:60]!r}: {error}") from None
+    return found
 
 
 def to_plain(block: BlockOrder) -> dict[str, Any]:
