@@ -39,12 +39,13 @@ LOOK = 4096
 """Pairs of a sweep that SYNs are sent to, slice by slice, before the rings are read again; how many may be
 unanswered is decided by `outstanding`. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
 pair with 2,048, 4.3 to 4.9 with 4,096: reading the rings costs what some hundred SYNs do."""
-AHEAD, _FEW = 24_000_000, 0.125
+_FEW = 0.125
+"""The share that is expected to answer, at most, with which as many as `LOOK` are sent."""
+AHEAD, _ANSWERS = 24_000_000, 600
 """ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part; twice as
-many where at most such a share is expected to answer. Orders and answers may have to wait for so long. A turn
-costs 0.7 ms where nothing of it is in a core's cache any more. 262,144 pairs at 100,000 a second, 1 %
-answering, took 0.94 times the CPU of 12 ms, all processes, their start included; where 60 % answer 0.99
-times, as fast."""
+many where at most so many answers to them are expected. Orders and answers may have to wait for so long. A
+turn costs 0.7 ms where nothing of it is in a core's cache any more. 60 % answering, in turns with 24 ms, all
+processes, their start included: 48 ms took 0.89 times the CPU at 2,000 a second, 0.90 times at 10,000."""
 SETTLE = 4096
 """Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
 of 2,048, 2.3 in those of 64, and who takes them has as many calls less."""
@@ -351,7 +352,8 @@ class FlowEngine:
         if self.sweeper is None or not self.rings or room <= 0 or self._crowded(now):
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask
-        ahead = 2 * AHEAD if self.sweeper.awaited.likely <= _FEW else AHEAD
+        coming = min(room, self.sweeper.to_ask.due(now + 2 * AHEAD))
+        ahead = 2 * AHEAD if coming * self.sweeper.awaited.likely <= _ANSWERS else AHEAD
         syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)
         pairs = before - self._to_ask
         if len(syns):

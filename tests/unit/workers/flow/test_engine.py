@@ -18,8 +18,9 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, SEGMENT, TARGET, FlowState, Opening, Reason
 from lzr.sweep.space import Space
+from lzr.sweep.spread import SLICE
 from lzr.targets.blocklist import Blocklist, Prefixes
-from workers.flow.engine import OPEN, SMALL, TAKE, FlowEngine
+from workers.flow.engine import AHEAD, OPEN, SMALL, TAKE, FlowEngine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import RefusedFrames
 from workers.flow.ring import Arrivals
@@ -313,6 +314,30 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
     others.full = False
     engine.turn(3000, 3000)
     assert sum(sent) == 5
+
+
+@pytest.mark.parametrize(("pairs", "part"), [(400, 2), (1600, 4)])
+def test_fewer_turns_are_made_where_few_answers_are_expected(
+    monkeypatch: pytest.MonkeyPatch, pairs: int, part: int
+) -> None:
+    probes = (ProbeTemplate((b"x",)),)
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
+    engine = FlowEngine(Outbox(1), FlowTable(FlowConfig(probes)), builder)
+    sent: list[int] = []
+    monkeypatch.setattr(engine.transmit, "spread", lambda syns, *_, **__: sent.append(len(syns)))
+    space, own = Space(ranges_of("198.18.0.0/16"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
+    engine.sweep(
+        messages.Swept(
+            (1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, own, np.zeros(0, np.uint64)
+        )
+    )
+    assert engine.sweeper is not None
+    ring: Any = Queue(0)
+    engine.add(0, ring)
+    engine.sweeper.put(messages.Stretch(1, 0, pairs, 0, 4 * AHEAD, np.empty(0, np.uint8)))
+    engine.begin(1000, 1000)
+    slices = 4 * AHEAD // SLICE
+    assert sent == [pairs // part + -(-pairs // slices)]  # the first slice is due at once
 
 
 def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
