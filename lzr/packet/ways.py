@@ -1,4 +1,4 @@
-"""How packets to an address leave: a table of address intervals, looked up for a whole batch at once.
+"""The table in which workers look up how packets to an address leave: intervals, a whole batch at once.
 
 A *way* is the answer for one interval: by the transmit rings, by a raw IP socket, or not at all. The kernel's
 routing depends on the destination and changes only where a route, a rule or an address begins or ends;

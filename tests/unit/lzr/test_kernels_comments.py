@@ -27,14 +27,19 @@ OTHERS = {
 """What is no name of ours."""
 
 
-def named() -> Iterator[tuple[str, str]]:
-    """The place of each comment that names something with a dot, and that name."""
+def comments() -> Iterator[tuple[str, str]]:
+    """The place of each comment, and its text."""
     for path in sorted(NATIVE.glob("*.[ch]")):
         text = path.read_text()
         for comment in COMMENT.finditer(text):
-            line = text.count("\n", 0, comment.start()) + 1
-            for word in DOTTED.findall(comment[0]):
-                yield f"{path.name}:{line}", word
+            yield f"{path.name}:{text.count(chr(10), 0, comment.start()) + 1}", comment[0]
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """The place of each comment that names something with a dot, and that name."""
+    for place, text in comments():
+        for word in DOTTED.findall(text):
+            yield place, word
 
 
 def stands(word: str) -> bool:
@@ -63,6 +68,14 @@ def holds(module: str, attributes: list[str]) -> bool:
 
 def test_what_comments_in_c_name_is_there() -> None:
     assert [(place, word) for place, word in named() if word not in OTHERS and not stands(word)] == []
+
+
+def test_functions_are_in_the_modules_named_beside_them() -> None:
+    """As in "`tally` in lzr/records/summary.py"."""
+    for place, text in comments():
+        modules = [path[:-3].replace("/", ".") for path in re.findall(r"\blzr/[\w/]+\.py\b", text)]
+        for name in re.findall(r"`([a-z_]+)`", text) if modules else ():
+            assert any(holds(module, [name]) for module in modules), (place, name)
 
 
 def test_there_are_such_comments() -> None:
