@@ -5,7 +5,7 @@ A block lasts to the end of the scan, and a resumed scan keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,19 +18,11 @@ from lzr.targets.blocklist import Prefixes
 
 
 class Blocks:
-    """The orders to block so far. workers: gives the names of the flow workers. kept: gives how many orders
-    are in the checkpoint, None where there is no checkpoint.
-    """
+    """The orders to block so far."""
 
-    def __init__(
-        self,
-        before: Iterable[BlockOrder],
-        workers: Callable[[], Iterable[str]],
-        kept: Callable[[], int | None],
-    ) -> None:
+    def __init__(self, before: Iterable[BlockOrder] = ()) -> None:
         """before: the orders of the scan that is resumed. Raises ValueError if they name no networks."""
         self._blocks = list(before)
-        self._workers, self._kept = workers, kept
         self._obeyed: dict[str, int] = {}  # by worker, the last order that it goes by
         self._ranges = [one for block in self._blocks for one in ranges(block.networks)]
 
@@ -55,12 +47,13 @@ class Blocks:
         """The worker goes by the first `number` orders."""
         self._obeyed[worker] = number
 
-    def look(self) -> tuple[BlockOrder, ...]:
-        """The orders, each with whether it is in force: every worker goes by it, and the checkpoint has
-        it.
+    def look(self, workers: Iterable[str], kept: int | None) -> tuple[BlockOrder, ...]:
+        """The orders, each with whether it is in force: every worker goes by it, and the checkpoint has it.
+
+        workers: the names of the flow workers. kept: how many orders are in the checkpoint, None where there
+        is no checkpoint.
         """
-        obeyed = min((self._obeyed.get(name, 0) for name in self._workers()), default=len(self._blocks))
-        kept = self._kept()
+        obeyed = min((self._obeyed.get(name, 0) for name in workers), default=len(self._blocks))
         last = obeyed if kept is None else min(obeyed, kept)
         return tuple(replace(block, in_force=at < last) for at, block in enumerate(self._blocks))
 

@@ -146,14 +146,9 @@ def _first_orders(ready: Prepared, blocks: Blocks) -> list[Message]:
 
 def _blocks(ready: Prepared) -> Blocks:
     """The orders to block; those that hold from the beginning are in force in the intake already."""
-    opened, checkpoint, intake = ready.opened, ready.opened.checkpoint, ready.begun.intake
-    blocks = Blocks(
-        of_plain(opened.blocks),
-        lambda: (child.name for child in opened.pool.of_role("flow")),
-        lambda: None if checkpoint is None else checkpoint.kept_blocks,
-    )
+    blocks = Blocks(of_plain(ready.opened.blocks))
     if blocks:
-        intake.block(blocks.ranges)
+        ready.begun.intake.block(blocks.ranges)
     return blocks
 
 

@@ -144,7 +144,11 @@ class Upkeep:
         totals.wanted_flow, totals.wanted_collect = machine.wanted
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
-        totals.blocks = self._parts.blocks.look()
+        checkpoint = self._parts.checkpoint
+        totals.blocks = self._parts.blocks.look(
+            (child.name for child in self._parts.pool.of_role("flow")),
+            None if checkpoint is None else checkpoint.kept_blocks,
+        )
         totals.shards, totals.rate_limit = self._parts.ready.job.shards, self._parts.pacer.rate
         totals.paused, totals.draining, totals.cut_short = state.paused, state.draining, state.cut_short
         totals.ending, totals.busy_ns = state.ending, state.busy_ns

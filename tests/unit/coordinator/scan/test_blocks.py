@@ -15,20 +15,20 @@ TWO = BlockOrder(("198.51.100.7",), "", "bob", 2000.0)
 
 
 def test_in_force_when_all_have_said_so() -> None:
-    workers, kept = ["flow-0.1", "flow-1.1"], [0]
-    blocks = Blocks([], lambda: workers, lambda: kept[0])
+    workers, kept = ["flow-0.1", "flow-1.1"], 0
+    blocks = Blocks()
     assert not blocks
     blocks.add(ONE)
     blocks.add(TWO)
 
     def in_force() -> list[bool]:
-        return [block.in_force for block in blocks.look()]
+        return [block.in_force for block in blocks.look(workers, kept)]
 
     assert in_force() == [False, False]
     blocks.note("flow-0.1", 2)
     blocks.note("flow-1.1", 1)
     assert in_force() == [False, False]  # it is not in the checkpoint
-    kept[0] = 2
+    kept = 2
     assert in_force() == [True, False]
     blocks.note("flow-1.1", 2)
     assert in_force() == [True, True]
@@ -37,13 +37,13 @@ def test_in_force_when_all_have_said_so() -> None:
 
 
 def test_without_a_checkpoint_the_workers_are_enough() -> None:
-    blocks = Blocks([ONE], lambda: ["flow-0.1"], lambda: None)
+    blocks = Blocks([ONE])
     blocks.note("flow-0.1", 1)
-    assert [block.in_force for block in blocks.look()] == [True]
+    assert [block.in_force for block in blocks.look(["flow-0.1"], None)] == [True]
 
 
 def test_the_order_has_all_that_is_blocked() -> None:
-    blocks = Blocks([ONE], list, lambda: None)
+    blocks = Blocks([ONE])
     blocks.add(TWO)
     order = blocks.order()
     order.check()
