@@ -6,20 +6,21 @@ A batch waits in a queue here until its worker has room, or aside while its shar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake
+from coordinator.network.routing import Routing
 from coordinator.processes.pool import Child, has_room, try_feed
+from coordinator.scan.accounts import Accounts
 from lzr.ipc import messages, packing
 from lzr.ownaddresses import Sources
 from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, Rows, join, pick, put
-from lzr.targets.screen import Overview, overview
+from lzr.targets.screen import overview
 
 _BATCH = 2048
 """Targets in one message. `python -m benchmarks.stages`: the hop costs 0.19 µs a target in batches of 2,048,
@@ -49,9 +50,9 @@ class Paced(Struct):
 class Feeder:
     """Queues of targets by flow worker, between the intake and the workers' own high-water marks.
 
-    shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. admit: gives
-    the `ways.WayKind` of each TARGET row, None where all can be reached. unroutable: takes those that cannot,
-    see `Accounts.unroutable`.
+    sources: our address and port of the connections that we open. pacer: the pace (--rate). routing: how each
+    target is reached. accounts: counts those that cannot be. shard_key: seed of the hash by which a target
+    belongs to a shard; shards: how many there are.
 
     Nothing is sent before every shard has a worker. Otherwise all that has piled up for the first shard would
     go out alone, and its answers would come to one of many receive rings, which has no room for them.
@@ -62,19 +63,19 @@ class Feeder:
         intake: Intake,
         sources: Sources,
         pacer: Pacer,
+        routing: Routing,
+        accounts: Accounts,
         *,
         shard_key: int,
         shards: int,
-        admit: Callable[[Rows, Overview], NDArray[np.uint8] | None],
-        unroutable: Callable[[NDArray[np.uint64], NDArray[np.uint8], Rows], None],
     ) -> None:
         self.pacer = pacer
         self._intake = intake
         self._ledger = intake.ledger
         self._sources = sources
         self._shard_key = shard_key
-        self._admit = admit
-        self._unroutable = unroutable
+        self._routing = routing
+        self._accounts = accounts
         self._held = True
         self._workers: dict[int, Child] = {}  # by place: who had a shard there last
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
@@ -169,7 +170,7 @@ class Feeder:
         self._paced.held |= self._intake.waiting > 0 and rate is not None
         self._paced.begun += len(rows)
         seen = overview(rows)
-        kinds = self._admit(rows, seen)
+        kinds = self._routing.admit(rows, seen)
         if kinds is not None:
             rows = self._reachable(rows, kinds)
         if seen.ours:
@@ -209,7 +210,7 @@ class Feeder:
         if np.count_nonzero(keep) == len(rows):
             return rows
         lost = pick(rows, ~keep)
-        self._unroutable(self._ledger.withdraw(lost["ticket"]), kinds[~keep], lost)
+        self._accounts.unroutable(self._ledger.withdraw(lost["ticket"]), kinds[~keep], lost)
         return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:

@@ -93,10 +93,10 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         begun.intake,
         ready.sources,
         pacer,
+        routes.routing,
+        accounts,
         shard_key=job.secrets.shard,
         shards=job.shards,
-        admit=routes.routing.admit,
-        unroutable=accounts.unroutable,
     )
     return Parts(
         ready=ready,

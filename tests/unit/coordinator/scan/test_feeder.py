@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -65,14 +66,16 @@ class Feeding:
         self.settled: list[int] = []
         self.unreachable: dict[int, int] = {}  # input lines, and the reason of each
         sources = Sources([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
+        routing: Any = SimpleNamespace(admit=self.kinds)
+        accounts: Any = SimpleNamespace(unroutable=self.unroutable)
         self.feeder = Feeder(
             self.intake,
             sources,
             Pacer(rate, 0.0),
+            routing,
+            accounts,
             shard_key=SECRETS.shard,
             shards=SHARDS,
-            admit=self.kinds,
-            unroutable=self.unroutable,
         )
         text = "".join(f"10.1.{at // 250}.{at % 250}:80\n" for at in range(targets))
         self.intake.feed(text.encode())
