@@ -3,7 +3,7 @@ addresses.
 
 This never happens by itself, as a box that is away may come back. It writes the next generation of
 plan.lock.json; a box that is shown it ends its scan of shards that are not its own any more
-(`coordinator.fleet.attend`).
+(`coordinator.fleet.boxruns`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from coordinator.commandline import running
-from coordinator.fleet import attend, leasefile, lockfile, rundirectory
+from coordinator.fleet import boxruns, leasefile, lockfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
@@ -35,7 +35,7 @@ OutcomeOf = Callable[[Lock, Run], Outcome | None]
 def here(lock: Lock, run: Run) -> Outcome | None:
     """How a run stands whose directory is on this machine; else None."""
     found = rundirectory.of_run(lock, run)
-    return attend.look(lock, run) if os.path.isdir(found.here) else None
+    return boxruns.look(lock, run) if os.path.isdir(found.here) else None
 
 
 def main(argv: list[str], heard: OutcomeOf = here) -> int:

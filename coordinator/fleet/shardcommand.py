@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 
 from coordinator.commandline import running
-from coordinator.fleet import attend, lockfile, rundirectory
+from coordinator.fleet import boxruns, lockfile, rundirectory
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import MISTAKE
@@ -36,7 +36,7 @@ def _run(argv: list[str]) -> int:
         rundirectory.make_plan(lock)
         run = rundirectory.keep(lock).run_of(int(asked.shard))
         box, generation = run.box, run.generation
-    outcome = attend.attend(lock, box, generation=generation, wait=not asked.no_wait)
+    outcome = boxruns.attend(lock, box, generation=generation, wait=not asked.no_wait)
     if asked.json:
         print(json.dumps(asdict(outcome)))
     elif not asked.quiet:

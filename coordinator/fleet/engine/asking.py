@@ -1,4 +1,4 @@
-"""Asking the controller of a plan, which runs on this machine: one request, one reply (`desk`)."""
+"""Asks the controller of a plan, which runs on this machine: one request, one reply (`controllersocket`)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lzr.fleet import preflight
-from lzr.fleet.course import Known
+from lzr.fleet.nextstep import Known
 from lzr.fleet.orders import Kept, Order
 from lzr.safetext import plain
 
@@ -31,7 +31,7 @@ class BoxRecord:
     step: asyncio.Task[None] | None = None
     attending: asyncio.Future[None] | None = None
     not_before: float = 0.0  # when a step may be tried again, on the monotonic clock
-    ticket: str = ""  # what it was given with its lock
+    session: str = ""  # with a connected box: a random text that it was given with its lock
     facts: preflight.BoxFacts | None = None
     faults: tuple[str, ...] = ()
     state: str = ""  # as the box says: running, done, interrupted, failed
@@ -45,7 +45,7 @@ class BoxRecord:
     steered: float = 0.0  # when its scan was last told something, monotonic
     giving: asyncio.Lock = field(default_factory=asyncio.Lock)
     again: bool = False  # its scan is ending as it was told to, and it was told since that it is to go on
-    given: str = ""  # the ticket of the connection over which it got all orders to block
+    given: str = ""  # the session in which it got all orders to block
 
     @property
     def rests(self) -> bool:
@@ -56,7 +56,7 @@ class BoxRecord:
     def lacking(self, orders: Kept) -> Sequence[Order]:
         """The orders to block that it is to be given: over a new connection all of them, as it may have lost
         what it confirmed, with its disk or by another installation."""
-        return orders.missing(self.name) if self.given == self.ticket else orders.orders
+        return orders.missing(self.name) if self.given == self.session else orders.orders
 
     def set(self, **what: bool) -> None:
         """Set facts of `known`."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from coordinator.fleet.engine.desk import Desk
+from coordinator.fleet.engine.controllersocket import ControllerSocket
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.fetching import Fetcher
 from coordinator.fleet.watching import screen, serving
@@ -96,7 +96,7 @@ async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
 
 @contextlib.asynccontextmanager
 async def serving_metrics(
-    port: int | None, address: str, lock: Callable[[], Lock], desk: Desk
+    port: int | None, address: str, lock: Callable[[], Lock], served: ControllerSocket
 ) -> AsyncIterator[None]:
     """Serve the metrics of all boxes meanwhile, where a port is given. Raises UsageError."""
     if port is None:
@@ -104,7 +104,7 @@ async def serving_metrics(
         return
 
     def look() -> screen.Looked:
-        said = heard(desk.status())
+        said = heard(served.status())
         return screen.looked(view(lock().plan.name, lock().current, said, time.time()), said)
 
     async with serving.serving(port, address, look):

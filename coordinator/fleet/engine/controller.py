@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from coordinator.fleet.engine.boxstate import RETRY, BoxRecord
+from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness, NotFit
-from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.engine.renewing import Renewing
 from lzr.errors import UsageError
-from lzr.fleet import course, orders, preflight, steering
-from lzr.fleet.course import Step
+from lzr.fleet import nextstep, orders, preflight, steering
 from lzr.fleet.lock import Lock
+from lzr.fleet.nextstep import Step
 from lzr.fleet.orders import Confirmed, Kept, Order
 from lzr.safetext import plain
 
@@ -35,18 +35,20 @@ LOOK_AGAIN = 15.0
 
 
 class Controller:
-    """lock: what is done. keeping: the files beside it. say: takes a sentence, of a box or of all ("")."""
+    """lock: what is done. files: the files beside it. say: takes a sentence, of a box or of all ("")."""
 
-    def __init__(self, lock: Lock, engine: Engine, keeping: Keeping, say: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, lock: Lock, engine: Engine, files: ControllerFiles, say: Callable[[str, str], None]
+    ) -> None:
         """Raises UsageError."""
-        self.lock, self._engine, self._keeping, self._say = lock, engine, keeping, say
-        self.orders: Kept = keeping.orders()
-        self.wanted = keeping.wanted(lock)
+        self.lock, self._engine, self._files, self._say = lock, engine, files, say
+        self.orders: Kept = files.orders()
+        self.wanted = files.wanted(lock)
         self._boxes = {box.name: BoxRecord(box.name, since=time.time()) for box in lock.plan.boxes}
         self._running = {run.box for run in lock.current}
         self._may_begin = False
         self._fitness = Fitness(lock, engine)
-        self._renewing = Renewing(engine, keeping, say)
+        self._renewing = Renewing(engine, files, say)
 
     @property
     def over(self) -> bool:
@@ -90,7 +92,7 @@ class Controller:
     def _follow(self) -> None:
         """Take up a later generation of the lock, once there is one: every box is shown it."""
         try:
-            newer = self._keeping.newer(self.lock)
+            newer = self._files.newer(self.lock)
         except UsageError as error:
             self._say("", str(error))
             return
@@ -139,7 +141,7 @@ class Controller:
         for box in self._boxes.values():
             if now < box.not_before:
                 continue
-            step = course.step(box.known, self._may_begin and not box.faults)
+            step = nextstep.step(box.known, self._may_begin and not box.faults)
             if box.name not in self._running and step not in (Step.TAKE, Step.ORDERS):
                 continue
             if step is Step.ATTEND:
@@ -170,8 +172,8 @@ class Controller:
             box.not_before = time.monotonic() + RETRY
 
     async def _take(self, box: BoxRecord) -> None:
-        box.ticket = secrets.token_hex(8)
-        given = {"lock": self.lock.to_json(), "ticket": box.ticket}
+        box.session = secrets.token_hex(8)
+        given = {"lock": self.lock.to_json(), "ticket": box.session}
         answer = await self._engine.call(box.name, "take", given, TAKING)
         if not isinstance(answer, dict):
             raise BoxError("answered what is no answer")
@@ -187,7 +189,7 @@ class Controller:
     async def _until_over(self, box: BoxRecord) -> None:
         """Wait for a run, as a task on its box, and find out what became of it."""
         try:
-            await self._engine.attend(box.name, box.ticket)
+            await self._engine.attend(box.name, box.session)
             answer = await self._engine.call(box.name, "state", {}, TELLING)
         except BoxError:
             box.not_before = time.monotonic() + RETRY
@@ -287,7 +289,7 @@ class Controller:
         order = Order(secrets.token_hex(8), tuple(networks), plain(reason, 200), plain(by, 32), time.time())
         if len(self.orders.orders) >= orders.MOST:
             raise UsageError(f"{orders.MOST} orders are the most: put the rest into one")
-        await asyncio.to_thread(self._keeping.add, [order])
+        await asyncio.to_thread(self._files.add, [order])
         self.orders = Kept((*self.orders.orders, order), self.orders.confirmed)
         concerned = [
             box.name for box in self._boxes.values() if not (box.state == "done" and box.known.ended)
@@ -313,7 +315,7 @@ class Controller:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(patience):
                             await self._take(box)
-                lacks, ticket = box.lacking(self.orders), box.ticket
+                lacks, session = box.lacking(self.orders), box.session
                 given = {"given": [one.plain() for one in lacks]}
                 answer = await self._engine.call(name, "block", given, patience)
             except BoxError as error:
@@ -321,13 +323,13 @@ class Controller:
             ids = {one for one in answer if isinstance(one, str)} if isinstance(answer, (list, tuple)) else ()
             new = [one for one in self.orders.missing(name) if one.id in ids]
             confirmed = [Confirmed(one.id, name, time.time()) for one in new]
-            await asyncio.to_thread(self._keeping.add, confirmed)
+            await asyncio.to_thread(self._files.add, confirmed)
             self.orders = Kept(self.orders.orders, (*self.orders.confirmed, *confirmed))
             for one in new:
                 self._say(name, f"goes by it: no packet more to {', '.join(one.networks)}")
             if not all(one.id in ids for one in lacks):
                 return "has not confirmed it"
-            box.given = ticket
+            box.given = session
             return ""
 
         boxes = list(names)
@@ -381,5 +383,5 @@ class Controller:
         return ""
 
     def _want(self, wanted: steering.Wanted) -> None:
-        self._keeping.want(self.lock, wanted)
+        self._files.want(self.lock, wanted)
         self.wanted = wanted

@@ -169,10 +169,10 @@ class Engine:
                 raise one
         return dict(zip(names, found, strict=True))
 
-    def attend(self, box: str, ticket: str) -> Awaitable[None]:
+    def attend(self, box: str, session: str) -> Awaitable[None]:
         """Have a box attend to its run: a task of its own. Over when that is, whatever became of it.
 
-        ticket: what the box was given with its lock. Raises BoxError.
+        session: what the box was given with its lock. Raises BoxError.
         """
         if self._client.status != "running":
             if self._client.status == "closed":
@@ -181,7 +181,7 @@ class Engine:
         key = f"{transport.task_key(box)}{uuid.uuid4().hex}"
         try:
             future = self._client.submit(
-                tasks.attend, ticket, key=key, pure=False,
+                tasks.attend, session, key=key, pure=False,
                 resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
             )  # fmt: skip
         except Exception as error:

@@ -13,10 +13,10 @@ from coordinator.commandline import running
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import collecting
 from coordinator.fleet.engine.controller import Controller
-from coordinator.fleet.engine.desk import Desk
+from coordinator.fleet.engine.controllerfiles import ControllerFiles
+from coordinator.fleet.engine.controllersocket import ControllerSocket
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.engine.fitness import NotFit
-from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.serving import transport
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
@@ -41,12 +41,12 @@ def _run(argv: list[str]) -> int:
     identity = certs.load(asked.certs or certs.beside(asked.plan), certs.CONTROLLER)
     user = invoking_user()
     invoker = None if user is None else (user.uid, user.gid)
-    keeping = Keeping(asked.plan, invoker)
+    files = ControllerFiles(asked.plan, invoker)
     results = None if asked.no_fetch else lockfile.results_of(asked.plan)
 
     async def whole() -> int:
         async with Engine(lock, identity) as engine:
-            controller = Controller(lock, engine, keeping, say)
+            controller = Controller(lock, engine, files, say)
             say("", f"plan {lock.plan.name} ({lock.id}), generation {lock.generation}: waiting for its boxes")
 
             def newest() -> Lock:
@@ -54,8 +54,8 @@ def _run(argv: list[str]) -> int:
 
             with transport.hearing_refusals(Refusals(lock, say)):
                 async with (
-                    Desk(controller, engine) as desk,
-                    collecting.serving_metrics(asked.metrics_port, asked.metrics_address, newest, desk),
+                    ControllerSocket(controller, engine) as served,
+                    collecting.serving_metrics(asked.metrics_port, asked.metrics_address, newest, served),
                     collecting.fetching(newest, engine, results, invoker, say) as finish,
                 ):
                     await controller.run(asked.wait)

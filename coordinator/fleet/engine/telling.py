@@ -206,14 +206,14 @@ def _block(argv: list[str]) -> int:
 def _alone(lock: Lock, plan: str, directory: str | None, what: Mapping[str, Any]) -> dict[str, Any]:
     """Be the controller for this one order."""
     from coordinator.fleet.engine.controller import Controller
+    from coordinator.fleet.engine.controllerfiles import ControllerFiles
     from coordinator.fleet.engine.engine import Engine
-    from coordinator.fleet.engine.kept import Keeping
 
     identity = certs.load(directory or certs.beside(plan), certs.CONTROLLER)
 
     async def whole() -> dict[str, Any]:
         async with Engine(lock, identity) as engine:
-            controller = Controller(lock, engine, Keeping(plan), lambda *_: None)
+            controller = Controller(lock, engine, ControllerFiles(plan), lambda *_: None)
             until = time.monotonic() + COMING
             names = [box.name for box in lock.plan.boxes]
             order, missing = await controller.block(what["networks"], what["reason"], what["by"])

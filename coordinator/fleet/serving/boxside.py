@@ -19,11 +19,10 @@ from msgspec.structs import asdict
 
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
-from coordinator.fleet import attend as attending
-from coordinator.fleet import boxscan, giving, leasefile, orderfile, rundirectory
+from coordinator.fleet import boxruns, boxscan, leasefile, orderfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
-from coordinator.fleet.serving import examining
+from coordinator.fleet.serving import examining, resultchunks
 from lzr.errors import UsageError, printable
 from lzr.fleet import orders
 from lzr.fleet.lock import Lock, Run
@@ -69,7 +68,7 @@ class BoxSide:
     def __init__(self, box: str) -> None:
         self.box = box
         self._lock: Lock | None = None
-        self._ticket = ""  # of the tasks that count, since the controller gave its lock over this connection
+        self._session = ""  # of the tasks that count, since the controller gave its lock over this connection
         self._waiting: asyncio.Future[Outcome] | None = None
         self._attended = ("", 0)  # plan id and generation of the lock by which runs are attended to
         self._leave = False
@@ -136,16 +135,16 @@ class BoxSide:
 
     def connecting(self) -> None:
         """A new connection with a controller begins; tasks of an older one no longer count."""
-        self._ticket = ""
+        self._session = ""
 
-    async def attend(self, ticket: str) -> None:
+    async def attend(self, session: str) -> None:
         """Attend to this box's runs until they have ended. Whoever asks meanwhile waits for the same; who
         asks with another plan or a later generation waits for its runs too.
 
-        ticket: as it came with the lock. A scheduler may run a task again, whose connection was lost; by then
-        the shards may be another box's, so it counts only for the connection that it was made for.
+        session: as it came with the lock. A scheduler may run a task again, whose connection was lost; by
+        then the shards may be another box's, so it counts only for the connection that it was made for.
         """
-        if not self._ticket or ticket != self._ticket:
+        if not self._session or session != self._session:
             return
         taken, attended = self._locked(), ("", 0)
         while attended[0] != taken.id or attended[1] < taken.generation:
@@ -159,7 +158,7 @@ class BoxSide:
                 await asyncio.shield(self._waiting)
 
     def _attend(self, lock: Lock) -> Outcome:
-        return attending.attend(lock, self.box, ended=lambda: self._leave)
+        return boxruns.attend(lock, self.box, ended=lambda: self._leave)
 
     def _ended(self, future: asyncio.Future[Outcome]) -> None:
         self._waiting = None
@@ -183,8 +182,8 @@ class BoxSide:
 
     async def _take(self, lock: bytes, ticket: str = "") -> dict[str, Any]:
         taken = await self._given(lock)
-        await in_thread(attending.withdraw_all, taken, self.box)
-        self._ticket = ticket if isinstance(ticket, str) else ""
+        await in_thread(boxruns.withdraw_all, taken, self.box)
+        self._session = ticket if isinstance(ticket, str) else ""  # so it is called between boxes
         return {"id": taken.id, "generation": taken.generation, **await self._state()}
 
     async def _state(self) -> dict[str, Any]:
@@ -269,13 +268,13 @@ class BoxSide:
             return False  # it starts, or ends
 
     async def _chunk(self, file: str, offset: int, length: int, generation: int) -> dict[str, Any]:
-        return await in_thread(giving.chunk, *self._run_of(generation), file, offset, length)
+        return await in_thread(resultchunks.chunk, *self._run_of(generation), file, offset, length)
 
     async def _held(self, generation: int) -> dict[str, Any]:
-        return await in_thread(giving.held, *self._run_of(generation))
+        return await in_thread(resultchunks.held, *self._run_of(generation))
 
     async def _digest(self, length: int, generation: int) -> dict[str, Any]:
-        return await in_thread(giving.digest, *self._run_of(generation), length)
+        return await in_thread(resultchunks.digest, *self._run_of(generation), length)
 
     def _run_of(self, generation: int) -> tuple[Lock, Run]:
         """Raises UsageError."""
@@ -336,7 +335,7 @@ def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
         if not os.path.lexists(f"{found.checkpoint}/lock"):
             never = True
             continue
-        begun, outcome = True, attending.look(lock, run)
+        begun, outcome = True, boxruns.look(lock, run)
         if outcome.state != "done":
             by_order = outcome.state == "interrupted" and boxscan.has_ended(lock, run, found)
             by_order = by_order and not boxscan.has_lost_its_lease(lock, run, found)

@@ -7,6 +7,6 @@ from __future__ import annotations
 from distributed import get_worker
 
 
-async def attend(ticket: str) -> None:
-    """Attend to the runs of the box whose worker this is, until they have ended. ticket: of its lock."""
-    await get_worker().side.attend(ticket)
+async def attend(session: str) -> None:
+    """Attend to the runs of the box whose worker this is, until they have ended. session: of its lock."""
+    await get_worker().side.attend(session)

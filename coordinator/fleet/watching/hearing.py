@@ -1,4 +1,4 @@
-"""Reads a controller's status (`coordinator.fleet.engine.desk`) for the view of all boxes."""
+"""Reads a controller's status (`coordinator.fleet.engine.controllersocket`) for the view of all boxes."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.fleet import assigning, attend, leasefile, lockfile, rundirectory
+from coordinator.fleet import assigning, boxruns, leasefile, lockfile, rundirectory
 from lzr.errors import UsageError
 from lzr.fleet import lease
 from lzr.fleet.lock import Lock
@@ -30,7 +30,7 @@ def lock(tmp_path: Path) -> Lock:
 
 def test_a_box_without_a_lease_begins_nothing(lock: Lock) -> None:
     assert leasefile.withheld(lock).startswith("has no lease")
-    outcome = attend.attend(lock, "fra1", wait=False)
+    outcome = boxruns.attend(lock, "fra1", wait=False)
     assert (outcome.state, outcome.status) == ("interrupted", 1)
     assert "fra1-g1 has no lease" in outcome.sentence
     assert leasefile.withheld(madefleet.lock()) == ""
@@ -47,7 +47,7 @@ def test_who_waited_for_another_caller_that_began_nothing_says_so_too(lock: Lock
     assert held is not None
     decides = threading.Timer(0.15, os.close, (held,))
     decides.start()
-    outcome = attend.attend(lock, "fra1")
+    outcome = boxruns.attend(lock, "fra1")
     decides.join()
     assert (outcome.state, outcome.status, outcome.records) == ("interrupted", 1, 7)
     assert "fra1-g1 has no lease" in outcome.sentence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.fleet import attend, lockfile, shardcommand
+from coordinator.fleet import boxruns, lockfile, shardcommand
 from coordinator.fleet.boxscan import Outcome
 from tests.unit.coordinator.fleet.test_rundirectory import there
 
@@ -30,7 +30,7 @@ def test_quiet_leaves_only_mistakes(
     plan = str(tmp_path / "plan.lock.json")
     lockfile.write(plan, there(tmp_path))
     found = Outcome("ended", status, "it ends", 0, 0)
-    monkeypatch.setattr(attend, "attend", lambda *_, **__: found)
+    monkeypatch.setattr(boxruns, "attend", lambda *_, **__: found)
     assert shardcommand.main([plan, "--box", "fra1", *words]) == status
     said = capsys.readouterr()
     assert (said.out, said.err) == (out, err)

@@ -12,8 +12,8 @@ import pytest
 from coordinator.fleet.engine import controller
 from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
+from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.engine import BoxError, Engine, ReceivedReport, Unheard
-from coordinator.fleet.engine.kept import Keeping
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Kept
 from lzr.fleet.steering import Wanted
@@ -120,7 +120,10 @@ def steered(whole: Callable[[Controller, Scan], Any]) -> None:
         boxes = Boxes(lock)
         said: list[str] = []
         made = Controller(
-            lock, cast(Engine, boxes), cast(Keeping, Files()), lambda _, sentence: said.append(sentence)
+            lock,
+            cast(Engine, boxes),
+            cast(ControllerFiles, Files()),
+            lambda _, sentence: said.append(sentence),
         )
         runs = asyncio.ensure_future(made.run(0))
         try:

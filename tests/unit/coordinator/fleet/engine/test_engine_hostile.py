@@ -15,9 +15,9 @@ from distributed.protocol.serialize import Pickled, Serialized
 
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine.controller import Controller
+from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.engine import BoxError, Engine
 from coordinator.fleet.engine.fitness import NotFit
-from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.serving import transport
 from coordinator.fleet.serving.boxside import BoxSide
 from coordinator.fleet.serving.worker import serve
@@ -138,7 +138,7 @@ def test_answers_that_are_none_end_no_controller(
         async with Engine(lock, ours) as engine, liar(lock, places, "fra1") as side:
             side.lie = lie
             await until(lambda: engine.here("fra1"))
-            controller = Controller(lock, engine, Keeping(plan), lambda *_: None)
+            controller = Controller(lock, engine, ControllerFiles(plan), lambda *_: None)
             await controller.block(["192.0.2.0/24"], "", "")
             task = asyncio.ensure_future(controller.run(0.5))
             done, _ = await asyncio.wait([task], timeout=3)

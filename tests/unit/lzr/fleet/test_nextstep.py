@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from lzr.fleet.course import Known, Step, step
+from lzr.fleet.nextstep import Known, Step, step
 
 NAMES = Known.__slots__
 ALL = [

@@ -17,7 +17,7 @@ from lzr.fleet.steering import Wanted
 MOST_BYTES = 1 << 20
 
 
-class Keeping:
+class ControllerFiles:
     """The files of a plan's controller: plan.blocks.jsonl and plan.wanted.json beside plan.lock.json."""
 
     def __init__(self, plan: str, invoker: tuple[int, int] | None = None) -> None:

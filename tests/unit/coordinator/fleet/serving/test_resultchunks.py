@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from coordinator.checkpoint.saved import Saved, SavedOutput
-from coordinator.fleet import giving, rundirectory
+from coordinator.fleet import rundirectory
 from coordinator.fleet.rundirectory import RunDirectory
+from coordinator.fleet.serving import resultchunks
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
 from lzr.options.table import Options
@@ -36,11 +37,11 @@ def found(lock: Lock) -> RunDirectory:
 
 def test_no_more_than_the_checkpoint_vouches_for(lock: Lock, found: RunDirectory) -> None:
     run = lock.runs[0]
-    assert giving.held(lock, run) == {"length": 1500, "ended": False, "metadata": 0}
+    assert resultchunks.held(lock, run) == {"length": 1500, "ended": False, "metadata": 0}
     os.truncate(found.results, 700)
-    assert giving.held(lock, run)["length"] == 700
+    assert resultchunks.held(lock, run)["length"] == 700
     later = replace(run, generation=2)
-    assert giving.held(lock, later) == {"length": 0, "ended": False, "metadata": 0}
+    assert resultchunks.held(lock, later) == {"length": 0, "ended": False, "metadata": 0}
 
 
 def test_a_run_has_ended_when_it_is_done(lock: Lock, found: RunDirectory) -> None:
@@ -51,17 +52,17 @@ def test_a_run_has_ended_when_it_is_done(lock: Lock, found: RunDirectory) -> Non
     }
     text = json.dumps(metadata)
     Path(found.metadata).write_text(text)
-    assert giving.held(lock, run) == {"length": 1500, "ended": True, "metadata": len(text)}
+    assert resultchunks.held(lock, run) == {"length": 1500, "ended": True, "metadata": len(text)}
     held = rundirectory.take(found)
     assert held is not None
-    assert giving.held(lock, run)["ended"] is False, "somebody is at work on it"
+    assert resultchunks.held(lock, run)["ended"] is False, "somebody is at work on it"
     os.close(held)
 
 
 def test_chunks_and_their_hash(lock: Lock, found: RunDirectory) -> None:
     run, data = lock.runs[0], Path(found.results).read_bytes()
-    assert giving.chunk(lock, run, "results.json", 100, 50)["data"] == data[100:150]
-    assert giving.digest(lock, run, 1500)["sha256"] == hashlib.sha256(data[:1500]).hexdigest()
+    assert resultchunks.chunk(lock, run, "results.json", 100, 50)["data"] == data[100:150]
+    assert resultchunks.digest(lock, run, 1500)["sha256"] == hashlib.sha256(data[:1500]).hexdigest()
     for file, offset, length in (
         ("checkpoint/lock", 0, 1),
         ("../x", 0, 1),
@@ -69,8 +70,8 @@ def test_chunks_and_their_hash(lock: Lock, found: RunDirectory) -> None:
         ("results.json", 0, 0),
     ):
         with pytest.raises(UsageError):
-            giving.chunk(lock, run, file, offset, length)
+            resultchunks.chunk(lock, run, file, offset, length)
     os.unlink(found.results)
     os.symlink("/etc/passwd", found.results)
     with pytest.raises(OSError, match="symbolic"):
-        giving.chunk(lock, run, "results.json", 0, 10)
+        resultchunks.chunk(lock, run, "results.json", 0, 10)

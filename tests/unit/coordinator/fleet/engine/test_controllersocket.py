@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from coordinator.fleet import certs, lockfile
-from coordinator.fleet.engine import asking, desk
+from coordinator.fleet.engine import asking, controllersocket
 from coordinator.fleet.engine.controller import Controller
-from coordinator.fleet.engine.desk import Desk
+from coordinator.fleet.engine.controllerfiles import ControllerFiles
+from coordinator.fleet.engine.controllersocket import ControllerSocket
 from coordinator.fleet.engine.engine import Engine
-from coordinator.fleet.engine.kept import Keeping
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
 from tests.unit.coordinator.fleet.engine.test_engine import lock, places
@@ -48,8 +48,8 @@ def test_what_is_asked_of_boxes_that_are_away_is_kept(
     async def whole() -> None:
         identity = certs.load(str(places / "certs"), certs.CONTROLLER)
         async with Engine(lock, identity) as engine:
-            controller = Controller(lock, engine, Keeping(plan), lambda *one: said.append(one))
-            async with Desk(controller, engine):
+            controller = Controller(lock, engine, ControllerFiles(plan), lambda *one: said.append(one))
+            async with ControllerSocket(controller, engine):
                 found = await asyncio.to_thread(
                     ask, do="block", networks=["192.0.2.0/24"], reason="ticket 42", by="ada"
                 )
@@ -66,8 +66,8 @@ def test_what_is_asked_of_boxes_that_are_away_is_kept(
                     assert answer["ok"] is False
                     assert answer["error"]
             assert not asking.where(lock).exists()
-            again = Controller(lock, engine, Keeping(plan), lambda *one: said.append(one))
-            async with Desk(again, engine):
+            again = Controller(lock, engine, ControllerFiles(plan), lambda *one: said.append(one))
+            async with ControllerSocket(again, engine):
                 told = await asyncio.to_thread(ask, do="status")
             assert [(box["name"], box["paused"], len(box["lacks"])) for box in told["boxes"]] == [
                 ("ams1", False, 1), ("fra1", True, 1),
@@ -87,8 +87,8 @@ def test_an_order_that_cannot_be_kept_is_not_given(
     async def whole() -> None:
         identity = certs.load(str(places / "certs"), certs.CONTROLLER)
         async with Engine(lock, identity) as engine:
-            keeping = Keeping(str(tmp_path / "gone" / "plan.lock.json"))
-            controller = Controller(lock, engine, keeping, lambda *_: None)
+            files = ControllerFiles(str(tmp_path / "gone" / "plan.lock.json"))
+            controller = Controller(lock, engine, files, lambda *_: None)
             with pytest.raises(UsageError, match="cannot write"):
                 await controller.block(["192.0.2.0/24"], "", "")
             assert controller.orders.orders == ()
@@ -97,9 +97,9 @@ def test_an_order_that_cannot_be_kept_is_not_given(
 
 
 def test_how_long_a_box_may_scan_on_is_what_it_has_told_less_how_long_ago(lock: Lock) -> None:
-    assert desk.lease_left(lock, {"lease": 20.0}, 1.0) is None
+    assert controllersocket.lease_left(lock, {"lease": 20.0}, 1.0) is None
     leased = replace(lock, plan=replace(lock.plan, lease=30))
-    assert desk.lease_left(leased, {"lease": 20.0}, 1.5) == 18.5
+    assert controllersocket.lease_left(leased, {"lease": 20.0}, 1.5) == 18.5
     for lie in (None, "long", 1e9, -1.0, float("nan"), True, [20.0]):
-        assert desk.lease_left(leased, {"lease": lie}, 0.0) == 0.0
-    assert desk.lease_left(leased, {}, 0.0) == 0.0
+        assert controllersocket.lease_left(leased, {"lease": lie}, 0.0) == 0.0
+    assert controllersocket.lease_left(leased, {}, 0.0) == 0.0

@@ -27,7 +27,7 @@ CALLS = ("chunk", "state", "facts")
 """Calls that are passed on to a box as they are."""
 
 
-class Desk:
+class ControllerSocket:
     """Serves a controller's socket while it is used as a context."""
 
     def __init__(self, controller: Controller, engine: Engine) -> None:
@@ -35,7 +35,7 @@ class Desk:
         self._named: Named
         self._server: asyncio.Server
 
-    async def __aenter__(self) -> Desk:
+    async def __aenter__(self) -> ControllerSocket:
         """Raises UsageError."""
         try:
             self._named = Named(where(self._controller.lock))
