@@ -80,7 +80,14 @@ class SweepHeard(Struct, frozen=True):
     message: messages.SweepAnswers
 
 
-Report = Event | Spawned | ResultsWritten | Stats | ProcessFault | SweepHeard
+class SweepFound(Struct, frozen=True):
+    """A flow worker has found hosts that answer on any port: their halves (hi, lo), in turn."""
+
+    name: str
+    hosts: NDArray[np.uint64]
+
+
+Report = Event | Spawned | ResultsWritten | Stats | ProcessFault | SweepHeard | SweepFound
 
 
 class Supervisor:
@@ -185,6 +192,8 @@ class Supervisor:
                 return ResultsWritten(name, message)
             case messages.SweepAnswers():
                 return SweepHeard(name, message)
+            case messages.Firewalls(hosts=hosts):
+                return SweepFound(name, hosts.copy())
             case messages.Fault(reason, gone):
                 if gone and name != self.writer:
                     raise SchemaError("a reader has gone, says one that does not write", name)

@@ -6,7 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.processes.supervisor import ProcessFault, Report, ResultsWritten, Spawned, Stats, SweepHeard
+from coordinator.processes.supervisor import (
+    ProcessFault,
+    Report,
+    ResultsWritten,
+    Spawned,
+    Stats,
+    SweepFound,
+    SweepHeard,
+)
 from coordinator.scan.accounts import NotTheirs
 from coordinator.scan.parts import Parts
 from lzr.ipc import messages
@@ -77,6 +85,11 @@ class Reports:
                 self.reader_gone |= gone
                 if reason:
                     raise ScanError(reason)
+            case SweepFound(name, hosts):
+                if self._sweeping is None:
+                    self._supervisor.refuse("it has found hosts of no sweep", name)
+                else:
+                    self._sweeping.everywhere.recall(hosts.reshape(-1, 2))
             case Died(name) if self._sweeping is not None:
                 lost, shards = not self._supervisor.leaves(name), self._supervisor.shards_of(name)
                 self.apply(self._supervisor.handle(report, now))

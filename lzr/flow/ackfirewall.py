@@ -71,8 +71,11 @@ class AskedHosts:
             del self._hits[next(iter(self._hits))]
         return new
 
-    def count(self, rows: Rows) -> None:
-        """Count one answered check for each of these hosts; hosts that were forgotten are left out."""
+    def count(self, rows: Rows) -> list[int]:
+        """Count one answered check for each of these hosts; hosts that were forgotten are left out.
+
+        Returns the addresses of those that are firewalls by now, and were not before.
+        """
         found = []
         for host in _addresses(rows):
             if host in self._hits:
@@ -80,6 +83,7 @@ class AskedHosts:
                 if self._hits[host] == self._needed:
                     found.append(host)
         self._mark(found)
+        return found
 
     def adopt(self, rows: Rows, hits: NDArray[np.uint8]) -> None:
         """Remember hosts that another table has asked, and how many checks each has answered, (n,)."""
@@ -115,7 +119,7 @@ class AskedHosts:
             self._marks = np.zeros(_MARKS, bool)
             hosts = [host for host, count in self._hits.items() if count >= self._needed]
             self._marked = len(hosts)
-        halves = np.array([(host >> 64, host & _LOW) for host in hosts], np.uint64)
+        halves = _halves(hosts)
         self._marks[_places(halves[:, 0], halves[:, 1])] = True
 
 
@@ -148,6 +152,10 @@ def _places(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uin
     return mixed
 
 
+def _halves(hosts: list[int]) -> NDArray[np.uint64]:
+    return np.array([(host >> 64, host & _LOW) for host in hosts], np.uint64).reshape(-1, 2)
+
+
 def _addresses(rows: Rows) -> list[int]:
     pairs = zip(rows["peer_hi"].tolist(), rows["peer_lo"].tolist(), strict=True)
     return [high << 64 | low for high, low in pairs]
@@ -165,13 +173,16 @@ class FirewallChecks:
         self._hits = np.empty(0, np.uint8)  # by slot of a flow: its checks that were answered with SYN-ACK
         self._parent = np.empty(0, np.int32)  # by slot of a check: the flow that it asks for, if any
         self._answered: AnsweredPorts | None = None
+        self._found: list[int] | None = None  # addresses of firewalls, where others are to hear of them
 
     def sweep(self, ports: int) -> Callable[[Rows], NDArray[np.bool_]] | None:
         """From now on the flows are those of a sweep of so many ports. Returns `known`, where there are pairs
         that are not asked for it.
         """
         self._answered = AnsweredPorts() if self.wanted and ports > FEW_PORTS else None
-        return self.known if self.wanted and ports > 1 else None
+        sparing = self.wanted and ports > 1
+        self._found = [] if sparing else None
+        return self.known if sparing else None
 
     def begin(self, slots: Slots) -> None:
         """Reset what is known of these slots: they hold new flows, for which no check has been sent, or new
@@ -250,7 +261,9 @@ class FirewallChecks:
         rows = self._store.rows
         checks, parents = pick(rows, slots), self._parent[slots]
         self.drop(slots)
-        self._hosts.count(checks)
+        found = self._hosts.count(checks)
+        if self._found is not None:
+            self._found += found
         # The row may have ended and belong to another flow by now.
         alive = (parents >= 0) & (rows["state"][parents] != FlowState.FREE)
         alive &= (rows["ticket"][parents] == checks["ticket"]) & (rows["line"][parents] == checks["line"])
@@ -285,6 +298,15 @@ class FirewallChecks:
         `peer_lo`.
         """
         return self._hosts.firewalls(rows)
+
+    def take_found(self, most: int) -> NDArray[np.uint64]:
+        """Hosts of a sweep that were found to answer on any port and not taken yet, `most` of them at most:
+        their halves (hi, lo), in turn.
+        """
+        if not self._found:
+            return np.empty(0, np.uint64)
+        taken, self._found = self._found[:most], self._found[most:]
+        return _halves(taken).reshape(-1)
 
     def learn(self, hosts: NDArray[np.uint64]) -> None:
         """Others have found that these hosts answer on any port. hosts: their halves (hi, lo), in turn."""

@@ -15,7 +15,7 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
 | Blocked | coordinator → flow worker (orders): networks that may not be contacted | ranges of addresses |
-| Firewalls | coordinator → flow worker (orders): hosts of a sweep that answer on any port | addresses |
+| Firewalls | flow worker → coordinator → flow workers: hosts of a sweep that answer on any port | addresses |
 | SweepAnswers | flow worker → coordinator (reports): answers to a sweep, stretches sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
@@ -118,7 +118,7 @@ class Blocked(Message, frozen=True):
 
 
 class Firewalls(Message, frozen=True):
-    """Hosts of a sweep that another worker has found to answer on any port: two 64-bit halves each."""
+    """Hosts of a sweep that a worker has found to answer on any port: two 64-bit halves each."""
 
     columns: ClassVar = {"hosts": _HALF}
     hosts: Rows
@@ -388,7 +388,7 @@ FLOW_ORDERS: Kinds = (Adopt, WrittenUpTo, ReleaseComing, SendTo, Routes, Swept, 
 COLLECT_ORDERS: Kinds = (Fence, SendTo, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
-    "flow": (Ready, Adopted, Released, SweepAnswers, FlowStats, Fault),
+    "flow": (Ready, Adopted, Released, SweepAnswers, Firewalls, FlowStats, Fault),
     "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, RefusedMessage),
 }
 """By role, the kinds of report that such a process may send."""

@@ -70,8 +70,8 @@ class Everywhere:
         self._hosts = np.concatenate([self._hosts, new[free]])
 
     def recall(self, hosts: Halves) -> None:
-        """Remember these hosts, (n, 2): they were found in the run that is resumed. Those of no pair of ours
-        are left out.
+        """Remember these hosts, (n, 2), that a worker has found, or the run that is resumed. Those of no pair
+        of ours are left out.
         """
         rows = np.zeros(len(hosts), FRAME)
         rows["peer_hi"], rows["peer_lo"] = hosts[:, 0], hosts[:, 1]

@@ -24,7 +24,7 @@ from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
 from workers.flow.ring import Arrivals, OtherRings, Ring
 from workers.flow.sendpaths import Routed
-from workers.flow.sweeper import Sweeper
+from workers.flow.sweeper import Reports, Sweeper
 from workers.flow.transmit import Transmit
 
 TAKE = 1024
@@ -156,7 +156,7 @@ class FlowEngine:
         """Set what the later stretches are a part of."""
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
-        self.sweeper.firewalls = self.table.firewall_checks.sweep(len(swept.ports))
+        self.sweeper.spare(self.table.firewall_checks, len(swept.ports))
         self.table.hear = self._hear
 
     def _hear(self, segments: Rows) -> int:
@@ -374,7 +374,7 @@ class FlowEngine:
             self._outstanding.note_crowded(now)
         return crowded
 
-    def heard(self, *, last: bool = False) -> list[messages.SweepAnswers]:
+    def heard(self, *, last: bool = False) -> Reports:
         """Reports of a sweep for the coordinator: only now and then, since each costs it a turn. last:
         everything, now.
         """

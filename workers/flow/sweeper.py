@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.flow.ackfirewall import FirewallChecks
 from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
 from lzr.ownaddresses import OwnAddresses
@@ -23,6 +24,7 @@ from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
 from lzr.sweep.awaited import Awaited
 from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
+from lzr.sweep.everywhere import TOLD
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
@@ -33,6 +35,7 @@ from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 
 Rows = NDArray[Any]
+Reports = list[messages.SweepAnswers | messages.Firewalls]
 
 _REMEMBERED = 1 << 16
 """Answers that are recognised when they are repeated. A judgement: at 100,000 a second, a tenth of which
@@ -81,10 +84,15 @@ class Sweeper:
         """Who may be asked, where somebody was blocked since the sweep began."""
         self.firewalls: Callable[[Rows], NDArray[np.bool_]] | None = None
         """Which rows are to ACKing firewalls, so that they are not sent; None where all are sent."""
+        self._found: Callable[[int], NDArray[np.uint64]] | None = None
         self.repeats = 0
         self.forged = 0
         """ICMP errors that quote no SYN of ours."""
         self.awaited = Awaited(soon)
+
+    def spare(self, checks: FirewallChecks, ports: int) -> None:
+        """Ask no hosts that `checks` finds to answer on any port, and report them. ports: that are swept."""
+        self.firewalls, self._found = checks.sweep(ports), checks.take_found
 
     # --- asking --------------------------------------------------------------------------------------------
 
@@ -211,7 +219,7 @@ class Sweeper:
         """Whether a report is due: there is much to report, or it has waited long."""
         return now >= self._tell_at or len(self._rows) > _MANY
 
-    def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> list[messages.SweepAnswers]:
+    def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> Reports:
         """The reports to send now. left: of the SYNs that were made, none waits in this worker but those that
         the kernel is to route. made: how many packets for the kernel to route were made. gone: all of them
         with a lower number have been sent (`workers.flow.sendpaths`).
@@ -222,15 +230,17 @@ class Sweeper:
         begun: list[int] = []
         while self._leaving and self._leaving[0][1] <= gone:
             begun.append(self._leaving.popleft()[0])
+        hosts = np.empty(0, np.uint64) if self._found is None else self._found(TOLD)
+        found: Reports = [messages.Firewalls(hosts)] if len(hosts) else []
         if not begun and not self._rows:
-            return []
+            return found
         rows = join(self._rows) if self._rows else np.empty(0, TARGET)
         verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
         self._rows, self._verdicts = [], []
         self._tell_at = now + (_TELL if len(rows) >= _MUCH else 2 * _TELL)
         ends = range(_MOST, max(1, len(rows)) + _MOST, _MOST)
         # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
-        return [
+        return found + [
             messages.SweepAnswers(
                 begun if end >= len(rows) else [], rows[end - _MOST : end], verdicts[end - _MOST : end]
             )

@@ -18,7 +18,7 @@ from coordinator.monitor.meter import Meter
 from coordinator.processes import pool as pools
 from coordinator.processes.pool import Child, Pool
 from coordinator.processes.rundir import RunDir
-from coordinator.processes.supervisor import ProcessFault, ResultsWritten, Stats, Supervisor
+from coordinator.processes.supervisor import ProcessFault, ResultsWritten, Stats, Supervisor, SweepFound
 from lzr.ipc import messages
 from lzr.ipc.credentials import Credentials, verified
 from lzr.ipc.job import Spawn, unpack_spawn
@@ -240,6 +240,16 @@ def test_a_process_reports_only_what_its_kind_does(scene: Scene, name: str, role
         scene.send(pack(sample, name, scene.child(name).token))
         assert scene.turn() == []
         assert scene.supervisor.refused == before + 1
+
+
+def test_hosts_that_a_flow_worker_has_found_outlive_its_message(scene: Scene) -> None:
+    scene.start()
+    hosts = np.array([0, 0xFFFF_C000_0201, 1, 7], np.uint64)
+    (found,) = scene.say(F0, messages.Firewalls(hosts))
+    assert isinstance(found, SweepFound)
+    assert (found.name, found.hosts.tolist()) == (F0, hosts.tolist())
+    assert found.hosts.flags.owndata
+    assert not scene.killed
 
 
 def test_only_who_writes_can_say_that_the_reader_has_gone(scene: Scene) -> None:

@@ -181,6 +181,32 @@ def test_a_check_has_nothing_of_a_flow_that_was_in_its_row_before() -> None:
     play >> Line(peer=2, port=80, own_port=80) << Sent("A", data=HELLO)
 
 
+def test_others_hear_of_a_host_when_it_is_found() -> None:
+    """Once, and not only when a pair of it is left out: in a large sweep each host has its next one late."""
+    play = sweep()
+    for peer in (7, 9, 8):
+        checks = answered(play, EACH, peer=peer)
+        play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in checks))
+        if peer == 9:
+            found = play.table.firewall_checks.take_found(1)
+            assert found.tolist() == [0, PEER + 7]
+            assert play.table.firewall_checks.take_found(10).tolist() == [0, PEER + 9]
+        elif peer == 8:
+            assert play.table.firewall_checks.take_found(10).tolist() == [0, PEER + 8]
+    play.table.firewall_checks.learn(np.array([0, PEER + 1], np.uint64))  # others know of it
+    assert len(play.table.firewall_checks.take_found(10)) == 0
+
+
+def test_in_a_list_nobody_is_waiting_to_hear_of_it() -> None:
+    play = Play(HELLO, haf=2)
+    play >> Line() << Sent("A", data=HELLO)
+    play >> Got("A", ack=6)
+    checks = [sent.conn for sent in play.sent()]
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in checks))
+    assert play.table.firewall_checks._found is None
+    assert len(play.table.firewall_checks.take_found(10)) == 0
+
+
 def test_what_others_have_found_is_believed() -> None:
     play = sweep()
     play.table.firewall_checks.learn(np.array([0, PEER + 1, 0, PEER + 7], np.uint64))

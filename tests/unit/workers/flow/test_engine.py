@@ -278,6 +278,24 @@ def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_s
     assert engine.sweeper.to_ask.waiting == 5  # if it gets a ring again; else whoever is given them next
 
 
+def test_hosts_that_answer_on_any_port_are_reported_as_they_are_found() -> None:
+    probes = (ProbeTemplate((b"x",)),)
+    table = FlowTable(FlowConfig(probes, haf=1))
+    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    assert engine.heard(last=True) == []
+    nobody = np.zeros(0, np.uint64)
+    space = Space(ranges_of("198.18.0.0/24"), [(80, 99)])
+    engine.sweep(messages.Swept((1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, nobody, nobody))
+    hosts = np.zeros(2, FRAME)
+    hosts["peer_lo"] = 5, 6
+    table.firewall_checks._hosts.note(hosts)
+    table.firewall_checks._found = table.firewall_checks._hosts.count(hosts)
+    [told] = engine.heard(last=True)
+    assert isinstance(told, messages.Firewalls)
+    assert told.hosts.tolist() == [0, 5, 0, 6]
+    assert engine.heard(last=True) == []
+
+
 def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     probes = (ProbeTemplate((b"x",)),)
     others: Any = SimpleNamespace(full=False)
