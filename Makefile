@@ -21,7 +21,7 @@ help:
 	@echo 'make fleet-demo three boxes scan it together, one is killed on the way and goes on (root)'
 	@echo 'make unit       the tests that need no root, two at a time'
 	@echo 'make unit-pure  those of them that the kernels matter to, with the kernels in Python'
-	@echo 'make system     the tests that run the program, in namespaces (root)'
+	@echo 'make system     the tests that run the program, in namespaces, two at a time (root)'
 	@echo 'make test       unit, then system: all tests but the slow live ones (root)'
 	@echo 'make attack     what hostile users, workers and hosts do, minutes (root); the same tests are in make test'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
@@ -66,12 +66,13 @@ demo: venv lab-tools
 fleet-demo: venv lab-tools
 	$(BIN)/python -m demo.fleet
 
-# The first part that fails ends it, with pytest's own last line. With ARGS (files, -k ...) all is one run.
+# The first part that fails ends it, with pytest's own last line. With ARGS (files, -k ...) all is one run, one test
+# after the other.
 test: venv lab-tools test-tools
 ifeq ($(strip $(ARGS)),)
 	@echo '== 1 of 2: unit tests, $(PROCESSES) at a time, without root'
 	$(UNIT) tests/unit tests/docs
-	@echo '== 2 of 2: system tests, one after the other, as root in namespaces'
+	@echo '== 2 of 2: system tests, $(PROCESSES) at a time, as root in namespaces'
 	$(SYSTEM) tests
 else
 	$(PYTEST) -m 'not live' $(ARGS)
@@ -91,7 +92,8 @@ unit-pure: $(VENV)/.installed
 		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan \
 		tests/unit/lzr/ownership tests/unit/lzr/ipc
 
-SYSTEM := $(PYTEST) -m 'not unit and not live' --durations 20
+# A file's tests stay together and in order; most of them wait more than they compute. ARGS='-n 0 ...': in one process.
+SYSTEM := $(PYTEST) -m 'not unit and not live' -n $(PROCESSES) --dist loadfile --durations 20
 system: venv lab-tools test-tools
 	$(SYSTEM) $(or $(ARGS),tests)
 

@@ -22,10 +22,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from tests.lab.net import LabError, owner_lives, run, start_time
 from tests.lab.roots import FORMAT, bootstrap, cache_directory, source_lines
@@ -40,6 +42,8 @@ QUICK = (
     *("tests/system/test_fleet_rights.py", "tests/system/test_fleet_ssh.py"),
 )
 """What the quick form runs of the tests, beside the demo."""
+TOOK = "fresh: what it took"
+"""The line before the report."""
 LATER = {"trixie": "forky"}
 """A release -> a later one whose ZMap 4 installs on it as it is."""
 WEEK = 7 * 86400
@@ -256,10 +260,79 @@ def say(text: str) -> None:
     print(f"fresh: {text}", flush=True)
 
 
+def one_suite(suite: str, quick: bool, command: str, keep: bool) -> tuple[list[str], int]:
+    """Does the steps of one release: a line of report for each, and the first status that is not 0."""
+    report: list[str] = []
+    worst = 0
+    with copy_of(suite, keep=keep) as copy:
+        clone(copy)
+        for name, line, seconds in steps(suite, quick, command):
+            say(f"{suite}: {line}")
+            begun = time.monotonic()
+            status = execute(copy, suite, line, seconds)
+            worst = worst or status
+            took = f"{time.monotonic() - begun:.0f} s"
+            report.append(f"{suite:<10} {name:<12} {took:>7}  {f'FAILED ({status})' if status else 'ok'}")
+            if status and name == "before":
+                break
+    return report, worst
+
+
+def side_by_side(suites: Sequence[str], program: Sequence[str]) -> tuple[list[str], int]:
+    """Each release in a process of its own, at the same time; every line they print bears its release.
+
+    program: what does one release, named as its last word, and prints TOOK and a report at its end. Returns
+    the reports, release by release, and the first status that is not 0. Whatever ends this, they end with it,
+    and remove their copies.
+    """
+    reports: dict[str, list[str]] = {suite: [] for suite in suites}
+
+    def pass_on(suite: str, lines: IO[str]) -> None:
+        seen = False
+        with lines:
+            for line in lines:
+                seen = seen or line == f"{TOOK}\n"
+                if not seen:
+                    print(f"{suite}: {line}", end="", flush=True)
+                elif line != f"{TOOK}\n":
+                    reports[suite].append(line.rstrip("\n"))
+
+    running: list[tuple[subprocess.Popen[str], threading.Thread]] = []
+    try:
+        for suite in suites:
+            process = subprocess.Popen(
+                ("setpriv", "--pdeathsig", "TERM", *program, suite),
+                cwd=REPOSITORY,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # ^C is for this process, which tells the others
+            )
+            assert process.stdout
+            reader = threading.Thread(target=pass_on, args=(suite, process.stdout))
+            reader.start()
+            running.append((process, reader))
+        statuses = [process.wait() for process, _ in running]
+    finally:
+        for process, _ in running:
+            process.terminate()
+        for process, reader in running:
+            process.wait()
+            reader.join()
+    for suite, status in zip(suites, statuses, strict=True):
+        if not reports[suite]:
+            reports[suite].append(f"{suite:<10} FAILED ({status})")
+    return [line for suite in suites for line in reports[suite]], next(filter(None, statuses), 0)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.fresh", description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", default=SUITES, help="Debian releases (bookworm trixie)")
-    parser.add_argument("--quick", action="store_true", help="of the tests, only those with real daemons")
+    parser.add_argument(
+        "--quick", action="store_true", help="few of the tests, and the releases side by side"
+    )
     parser.add_argument("--run", default="", metavar="COMMAND", help="this instead of demo and tests")
     parser.add_argument("--keep", action="store_true", help="leave the root as it is at the end")
     words = parser.parse_args()
@@ -272,32 +345,28 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupted)
-    if run("git", "-C", REPOSITORY, "status", "--porcelain", check=False).stdout:
-        say("what is not committed is not in the clone")
+    suites = list(dict.fromkeys(words.suites or SUITES))
     report: list[str] = []
     worst = 0
     try:
-        for suite in words.suites or SUITES:
-            with copy_of(suite, keep=words.keep) as copy:
-                clone(copy)
-                for name, command, seconds in steps(suite, words.quick, words.run):
-                    say(f"{suite}: {command}")
-                    begun = time.monotonic()
-                    status = execute(copy, suite, command, seconds)
-                    worst = worst or status
-                    took = f"{time.monotonic() - begun:.0f} s"
-                    report.append(
-                        f"{suite:<10} {name:<12} {took:>7}  {f'FAILED ({status})' if status else 'ok'}"
-                    )
-                    if status and name == "before":
-                        break
+        # The whole of the tests runs two at a time already.
+        if words.quick and len(suites) > 1:
+            more = (*(("--run", words.run) if words.run else ()), *(("--keep",) if words.keep else ()))
+            report, worst = side_by_side(suites, (sys.executable, "-m", "tests.fresh", "--quick", *more))
+        else:
+            if run("git", "-C", REPOSITORY, "status", "--porcelain", check=False).stdout:
+                say("what is not committed is not in the clone")
+            for suite in suites:
+                lines, status = one_suite(suite, words.quick, words.run, words.keep)
+                report += lines
+                worst = worst or status
     except (LabError, OSError, subprocess.SubprocessError) as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    print("\n".join(report), flush=True)
+    print("\n".join([TOOK, *report]), flush=True)
     return 1 if worst else 0
 
 

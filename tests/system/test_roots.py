@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -257,6 +258,49 @@ class TestFresh:
         assert (tmp_path / "root").stat().st_mode & 0o777 == 0o700
         git = ["git", "-C", str(tmp_path / "root/lzr"), "status", "--porcelain"]
         assert not subprocess.run(git, capture_output=True, text=True, check=True).stdout
+
+    def test_releases_side_by_side_are_told_apart(
+        self, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        """Each waits for the other, so one after the other they would not end."""
+        script = (
+            "import os, sys, time; from pathlib import Path; own, here = sys.argv[2], Path(sys.argv[1])\n"
+            "(here / own).touch()\n"
+            "while len(os.listdir(here)) < 2: time.sleep(0.01)\n"
+            f"print('step of', own); print({fresh.TOOK!r}); print(own, 'demo 5 s')\n"
+            "sys.exit(3 if own == 'trixie' else 0)\n"
+        )
+        done = fresh.side_by_side(("bookworm", "trixie"), (sys.executable, "-c", script, str(tmp_path)))
+        assert done == (["bookworm demo 5 s", "trixie demo 5 s"], 3)
+        lines = sorted(capfd.readouterr().out.splitlines())
+        assert lines == ["bookworm: step of bookworm", "trixie: step of trixie"]
+
+    def test_one_of_two_that_reports_nothing_has_failed(self) -> None:
+        words = (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        report, status = fresh.side_by_side(("trixie",), words)
+        assert status == -signal.SIGKILL
+        assert "FAILED" in report[0]
+
+    def test_who_interrupts_ends_both(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        script = (
+            "import signal, sys; from pathlib import Path; mark = Path(sys.argv[1], sys.argv[2])\n"
+            "def end(*_): mark.write_text('cleaned up'); sys.exit(130)\n"
+            "signal.signal(signal.SIGTERM, end); mark.touch()\n"
+            "while True: signal.pause()\n"
+        )
+        marks = [tmp_path / "bookworm", tmp_path / "trixie"]
+        wait = subprocess.Popen.wait
+
+        def interrupted(process: subprocess.Popen[str], timeout: float | None = None) -> int:
+            """^C once both run; after that it waits as ever."""
+            monkeypatch.setattr(subprocess.Popen, "wait", wait)
+            net.wait_for(lambda: all(mark.exists() for mark in marks), "both run")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fresh.side_by_side([mark.name for mark in marks], (sys.executable, "-c", script, str(tmp_path)))
+        assert [mark.read_text() for mark in marks] == ["cleaned up", "cleaned up"]
 
     def test_pip_reaches_what_it_reaches_here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         wheels = tmp_path / "wheels"
