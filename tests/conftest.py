@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,15 @@ def _nothing_slows_the_next() -> Iterator[None]:
     assert not tracemalloc.is_tracing()
     assert sys.getprofile() is None
     assert gc.isenabled()
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory that every user may enter: tmp_path lies in directories that are closed to others."""
+    made = Path(tempfile.mkdtemp(prefix="lzr-open-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture

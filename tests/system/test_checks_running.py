@@ -12,13 +12,11 @@ from coordinator.processes.privilege import User
 
 
 @pytest.mark.root
-def test_what_is_closed_to_a_user_is_found_by_name(tmp_path: Path) -> None:
+def test_what_is_closed_to_a_user_is_found_by_name(open_path: Path) -> None:
     nobody = User("nobody", 65534, 65534)
-    private = tmp_path / "private"
+    private = open_path / "private"
     package = private / "lzr"
     package.mkdir(parents=True)
-    for step in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(step, 0o755)
     module = package / "x.py"
     module.write_text("")
     assert facts.closed_to(nobody, [package, module]) == ""

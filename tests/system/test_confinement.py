@@ -30,11 +30,9 @@ def _kernel() -> None:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> Path:
+def ours(open_path: Path) -> Path:
     """A directory of the user's, in one that all may enter."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
-    directory = tmp_path / "ours"
+    directory = open_path / "ours"
     directory.mkdir(0o700)
     os.chown(directory, NOBODY, NOBODY)
     return directory
@@ -110,8 +108,8 @@ def test_no_new_file_even_where_all_may_write(ours: Path, place: str) -> None:
     assert not path.exists()
 
 
-def test_what_is_there_already_stays_as_it_is(ours: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
+def test_what_is_there_already_stays_as_it_is(ours: Path, open_path: Path) -> None:
+    mine = open_path / "mine"
     mine.write_text("before")
     os.chown(mine, NOBODY, NOBODY)
     for act in (
