@@ -21,7 +21,7 @@ from typing import Any
 from tests.conftest import cannot_run
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-_PATIENCE = 90.0  # seconds for an answer, on a machine that does much else
+_TIMEOUT = 90.0  # seconds for an answer, on a machine that does much else
 
 
 class Browser:
@@ -47,7 +47,7 @@ class Browser:
         if self._session is not None:
             message["sessionId"] = self._session
         os.write(self._send, json.dumps(message).encode() + b"\0")
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _TIMEOUT
         while time.monotonic() < until:
             answer = self._next(until)
             if answer.get("id") == self._number:
@@ -95,7 +95,7 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, expression: str) -> None:
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _TIMEOUT
         while not self.value(f"Boolean({expression})"):
             assert time.monotonic() < until, f"it never comes to {expression}; said: {self.said}"
             time.sleep(0.05)
@@ -153,7 +153,7 @@ def browser(directory: Path) -> Iterator[Browser]:
         yield page
         page._session = None
         page.call("Browser.close")
-        process.wait(_PATIENCE)
+        process.wait(_TIMEOUT)
     finally:
         os.close(send)
         os.close(receive)

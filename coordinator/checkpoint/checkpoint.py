@@ -42,7 +42,7 @@ EVERY = 1.0
 """Least seconds between two checkpoints. A judgement: so much of a scan's work is repeated after a crash;
 more often, and a disk would be syncing all the time."""
 
-_PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
+_TIMEOUT = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
 HANDED = "LZR_CHECKPOINT_LOCK"
 """Environment variable with the descriptor of the lock of the checkpoint's directory, if our parent handed it
@@ -323,7 +323,7 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
     except OSError as error:
         sentence = f"cannot use {printable(str(directory))} for the checkpoint: {error.strerror}"
         raise UsageError(sentence) from error
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,24 +21,24 @@ from lzr.errors import printable, suggest
 from lzr.exitstatus import MISTAKE
 from lzr.safetext import lines
 
-PATIENCE = 5.0  # seconds for which a reply is awaited; a scan answers within a turn of its loop
+TIMEOUT = 5.0  # seconds for which a reply is awaited; a scan answers within a turn of its loop
 SETTLING = 30.0  # seconds for which --wait waits until workers have started and shards have moved
 MOST_REPLY = 4 << 20
 """Bytes; the status of a scan with 1,024 workers has less than one million."""
 
 
-def ask(path: str | Path, line: str, patience: float = PATIENCE) -> tuple[bool, str]:
+def ask(path: str | Path, line: str, timeout: float = TIMEOUT) -> tuple[bool, str]:
     """Send a line, return whether it was accepted and the reply without its closing `ok`.
 
-    Who answers has to be root or this user. The reply comes within `patience` seconds, has at most MOST_REPLY
+    Who answers has to be root or this user. The reply comes within `timeout` seconds, has at most MOST_REPLY
     bytes, and is returned as text that is harmless on a terminal. Raises ControlError.
     """
     shown = printable(os.fspath(path))
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     reply = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(patience)
+            sock.settimeout(timeout)
             sock.connect(os.fspath(path))
             if not control.is_ours(sock):
                 raise ControlError(
@@ -194,14 +194,14 @@ def signed(line: str) -> str:
 
 def _in_force(path: str, command: Command, text: str) -> tuple[bool, str]:
     """Wait until every process of the scan goes by the order, and its checkpoint, if any, has it."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while time.monotonic() < until:
         ours = [block for block in _status(path, "blocks") if tuple(block["networks"]) == command.networks]
         if ours and ours[-1]["in_force"]:
             return True, text
         time.sleep(0.02)
     shown = ", ".join(command.networks)
-    return False, f"{shown}: not every process has confirmed it within {PATIENCE:.0f} s; see lzr ctl status"
+    return False, f"{shown}: not every process has confirmed it within {TIMEOUT:.0f} s; see lzr ctl status"
 
 
 def blocks(path: str | Path) -> list[dict[str, Any]]:

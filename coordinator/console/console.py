@@ -1,6 +1,6 @@
 """Everything that shows or steers a running scan, as one object for the coordinator's loop.
 
-The loop calls `tick` whenever it wakes (and at least every `patience` seconds) and gets back the commands of
+The loop calls `tick` whenever it wakes (and when the time of `wait` is over) and gets back the commands of
 people and scripts. Nothing here waits, and nothing here can end the scan: a terminal that is gone, a full
 disk under the status file or a broken scrape is at most a warning.
 """
@@ -175,7 +175,7 @@ class Console:
         """Descriptors that become readable when `tick` has something to do."""
         return [server.fileno() for server in (self._control, self._metrics) if server is not None]
 
-    def patience(self, now: float) -> float:
+    def wait(self, now: float) -> float:
         """Seconds until `tick` must be called."""
         due = min(self._next_frame, self._next_second) if self._dashboard else self._next_second
         return max(0.0, due - now)

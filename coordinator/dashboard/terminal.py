@@ -158,11 +158,11 @@ class Screen:
             self._pending = self._pending[sent:]
         return not self._pending
 
-    def _finish(self, patience: float) -> None:
+    def _finish(self, timeout: float) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         while not self.flush():
-            if not poll.poll(patience * 1000):
+            if not poll.poll(timeout * 1000):
                 return
 
 

@@ -35,7 +35,7 @@ from lzr.options.table import Options
 from lzr.rows import TARGET, Opening
 from lzr.secrets import Secrets
 
-PATIENCE = 0.5
+TIMEOUT = 0.5
 """Seconds in which the kernel refuses a connection of this host to itself, if it does."""
 BRIDGES = Path("/proc/sys/net/bridge")
 
@@ -124,7 +124,7 @@ def guarding(
     return Finding("guard", WARNING if notes else OK, "; ".join([sentence, *notes]), bridged)
 
 
-def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
+def refused(address: str, port: int, timeout: float = TIMEOUT) -> bool:
     """Whether a connection of this host to its own closed port is reset within so many seconds."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
@@ -137,7 +137,7 @@ def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
             return error.errno == errno.ECONNREFUSED
         poll = select.poll()
         poll.register(sock, select.POLLOUT)
-        if not poll.poll(patience * 1000):
+        if not poll.poll(timeout * 1000):
             return False
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 

@@ -81,7 +81,7 @@ class ControlServer:
             too_long=b"error: the line is too long\n",
             most_clients=8,
             most_request=8192,
-            patience=60.0,
+            timeout=60.0,
             admit=is_ours,
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from coordinator.endpoints.named import alone, refuses
 
 _NAME = re.compile(r"([1-9]\d{0,9})\.sock|[0-9a-f]{16}\.fleet", re.ASCII)
-_PATIENCE = 0.2
+_TIMEOUT = 0.2
 
 
 def private(status: os.stat_result) -> bool:
@@ -39,7 +39,7 @@ def remove_dead(directory: Path) -> list[str]:
         return []
     gone: list[str] = []
     try:
-        with alone(place, _PATIENCE) as we_are:
+        with alone(place, _TIMEOUT) as we_are:
             if we_are and private(os.fstat(place)):
                 for name in os.listdir(place):
                     with contextlib.suppress(OSError):

@@ -47,14 +47,14 @@ class Listener:
         too_long: bytes,
         most_clients: int = 16,
         most_request: int = 4096,
-        patience: float = 5.0,
+        timeout: float = 5.0,
         most_answers: int | None = None,
         admit: Callable[[socket.socket], bool] = lambda _: True,
     ) -> None:
         self._sock = sock
         self._respond = respond
         self._too_long = too_long
-        self._most_clients, self._most_request, self._patience = most_clients, most_request, patience
+        self._most_clients, self._most_request, self._timeout = most_clients, most_request, timeout
         self._admit = admit
         self._most_answers = most_answers
         self._answers, self._second = 0, 0.0  # since when they are counted
@@ -86,7 +86,7 @@ class Listener:
                 self._drop(client)
             else:
                 self._read(client, now)
-        for client in [c for c in self._clients.values() if now - c.since > self._patience]:
+        for client in [c for c in self._clients.values() if now - c.since > self._timeout]:
             self._drop(client)
 
     def close(self) -> None:

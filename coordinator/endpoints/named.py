@@ -22,7 +22,7 @@ from coordinator.files.reach import reach, trusted
 from lzr.errors import UsageError, printable
 
 LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds for which a directory is waited for. Others hold it for milliseconds; where somebody else may open
 it, he can hold it for as long as he likes."""
 
@@ -107,9 +107,9 @@ def _cannot(shown: str, error: OSError) -> ControlError:
 
 
 @contextlib.contextmanager
-def alone(directory: int, patience: float = _PATIENCE) -> Iterator[bool]:
+def alone(directory: int, timeout: float = _TIMEOUT) -> Iterator[bool]:
     """A context in which no other process of ours makes or removes sockets in a directory: whether that is
-    so, which it is not where the directory cannot be locked. patience: seconds. Does not raise.
+    so, which it is not where the directory cannot be locked. timeout: seconds. Does not raise.
     """
     try:
         held = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
@@ -117,7 +117,7 @@ def alone(directory: int, patience: float = _PATIENCE) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _locked(held, time.monotonic() + patience)
+        yield _locked(held, time.monotonic() + timeout)
     finally:
         os.close(held)
 

@@ -23,7 +23,7 @@ from lzr.errors import UsageError, printable
 _STEP = 0.1  # seconds between two looks whether a FIFO has a reader
 _TRIES = 100
 """How often a file is tried that others make and remove at the same time."""
-_PATIENCE = 6.0  # for the processes of a killed scan, which still hold its files
+_TIMEOUT = 6.0  # for the processes of a killed scan, which still hold its files
 _SILENT = 0.5  # seconds after which it is said that there is none
 
 
@@ -92,7 +92,7 @@ def open_written(
     if alone:
         descriptor = open_written(name, invoker, append=append, pause=pause, say=say)
         try:
-            if is_regular(descriptor) and (taken := lock(descriptor, pause, _PATIENCE, say)):
+            if is_regular(descriptor) and (taken := lock(descriptor, pause, _TIMEOUT, say)):
                 raise UsageError(f"{printable(name)} {taken}")
         except BaseException:
             os.close(descriptor)

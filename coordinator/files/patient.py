@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4096
 """PIPE_BUF: a pipe that has room at all takes as much without waiting (pipe(7))."""
-PATIENCE = 0.5
+TIMEOUT = 0.5
 """Seconds for which a line on stderr waits for room. A judgement: the scan is blocked meanwhile."""
 METADATA = 5.0
 """Seconds for which a file that is written whole into a pipe (metadata, a profile) waits for room. A
@@ -90,7 +90,7 @@ class Stderr(io.BufferedIOBase):
     seconds: to wait for room; None: for as long as it takes.
     """
 
-    def __init__(self, descriptor: int = 2, seconds: float | None = PATIENCE) -> None:
+    def __init__(self, descriptor: int = 2, seconds: float | None = TIMEOUT) -> None:
         self._descriptor = descriptor
         self._own = None if seconds is None or _regular(descriptor) else _reopened(descriptor)
         self._seconds = seconds
@@ -142,7 +142,7 @@ def _write_all_that_fits(descriptor: int, data: bytes) -> int:
             time.sleep(0.001)  # a pipe may have room, but less than a small write takes
 
 
-def set_up_stderr(seconds: float | None = PATIENCE) -> None:
+def set_up_stderr(seconds: float | None = TIMEOUT) -> None:
     """Make sys.stderr a `Stderr`."""
     try:
         os.fstat(2)

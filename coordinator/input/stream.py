@@ -59,7 +59,7 @@ class Stream:
         self._read_at = self._born
         self.age = 0.0
         """When the first byte of what `read` gave last was read, in seconds since the start."""
-        self.patience = math.inf
+        self.slack = math.inf
         """Seconds for which the input may be left alone, at its speed, before its writer has to wait."""
         self.full = False
         """Whether the pipe was full before the last `read`: its writer had to wait for us."""
@@ -186,7 +186,7 @@ class Stream:
             if self._blocks:
                 block, self.age = self._blocks.popleft()
                 self._held -= len(block)
-                self.full, self.patience = False, math.inf
+                self.full, self.slack = False, math.inf
                 return bytes(block)
         if self._ended:
             self.stop_reading_ahead()
@@ -229,7 +229,7 @@ class Stream:
         now = time.monotonic()
         self.age = now - self._born
         if chunk and self._capacity:
-            self.patience = self._capacity / 4 / len(chunk) * (now - self._read_at)
+            self.slack = self._capacity / 4 / len(chunk) * (now - self._read_at)
         self._read_at = now
         self._ended = not chunk
         return chunk

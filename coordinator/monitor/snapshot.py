@@ -148,7 +148,7 @@ class Figures(Struct):
     guard_missing: bool = False
     sweep: bool = False  # most of whom we ask are not there, and that is as it should be
     heat_by: str = ""  # "port" or "network": what `heat` (hit rates) tells apart
-    heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # place -> answered, about asked
+    heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by it: answered, about asked
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
     blocks: tuple[BlockOrder, ...] = ()  # whom somebody blocked while the scan ran

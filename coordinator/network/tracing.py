@@ -20,7 +20,7 @@ from coordinator.network.raw_sockets import open_tap
 from lzr.errors import UsageError
 
 _ROOM = 1 << 26  # bytes of frames that may wait to be written
-_PATIENCE = 5.0  # seconds for what waits to be written at the end
+_TIMEOUT = 5.0  # seconds for what waits to be written at the end
 
 
 class Trace:
@@ -80,13 +80,13 @@ class Trace:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            ended = self._process.wait(_PATIENCE)
+            ended = self._process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             ended = self._process.wait()
         thread = getattr(self, "_thread", None)
         if thread is not None and thread.is_alive():
-            thread.join(_PATIENCE)
+            thread.join(_TIMEOUT)
         if thread is None or not thread.is_alive():
             assert self._process.stdout is not None
             self._process.stdout.close()

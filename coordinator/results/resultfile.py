@@ -23,7 +23,7 @@ _COUNTED = 1 << 28  # bytes whose lines are counted; of a longer file the rest i
 _CHUNK = 1 << 20  # bytes of one read
 _TRIES = 100
 """How often a file is opened that others remove at the same time."""
-_PATIENCE = 3.0  # for the processes of a killed scan, which still hold its file
+_TIMEOUT = 3.0  # for the processes of a killed scan, which still hold its file
 
 
 def default_name(now: datetime, module: str = "json") -> str:
@@ -105,7 +105,7 @@ def open_result(
             )
             if not opened.regular:
                 return found
-            if taken := opening.lock(opened.descriptor, pause, _PATIENCE, say):
+            if taken := opening.lock(opened.descriptor, pause, _TIMEOUT, say):
                 raise UsageError(f"{name} {taken}")
             if _is_named(name, opened.descriptor):
                 found.size = os.fstat(opened.descriptor).st_size

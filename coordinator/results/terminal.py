@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lzr.safetext import SHOWN
 
 _CHUNK = 1 << 16  # bytes of one read: what a pipe holds
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 """Seconds without progress on a terminal after which the end does not wait for it."""
 _TABLE = tuple(text.encode("ascii") for text in SHOWN)
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
@@ -54,7 +54,7 @@ class Relay:
             carried = -1
             while thread.is_alive() and carried != thread.carried:
                 carried = thread.carried
-                thread.join(_PATIENCE)
+                thread.join(_TIMEOUT)
         return not any(thread.is_alive() or thread.cut_short for thread in self._threads)
 
 

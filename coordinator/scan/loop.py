@@ -117,19 +117,19 @@ class Loop:
             else:
                 self._stop_if_asked()
                 now = time.monotonic()
-                if console.patience(now) <= 0.0:
+                if console.wait(now) <= 0.0:
                     self._upkeep.update(now)  # so that what is shown is of this moment
                 for command in console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                     self._upkeep.update(now)  # who asks next is shown what it did
                 if not self._quitting:
-                    touched = self._turn(console.patience(now))
+                    touched = self._turn(console.wait(now))
             if self._quitting:
                 self._abandon()
                 return
 
-    def _turn(self, patience: float) -> bool:
-        """One turn; then wait at most `patience` seconds, or until something happens.
+    def _turn(self, longest: float) -> bool:
+        """One turn; then wait at most `longest` seconds, or until something happens.
 
         Returns whether a signal, the guard or the console has something to be handled.
         """
@@ -158,9 +158,7 @@ class Loop:
         if finished:
             self._look_around(now)
         parts.state.busy_ns += int((time.monotonic() - now) * 1e9)
-        return not finished and self._waiting.wait(
-            patience, now, worked=worked, upkeep=self._upkeep.wait(now)
-        )
+        return not finished and self._waiting.wait(longest, now, worked=worked, upkeep=self._upkeep.wait(now))
 
     def _look_around(self, now: float) -> None:
         if self._deadline is not None and now >= self._deadline:

@@ -97,7 +97,7 @@ class InputReading:
             self._seen.held_up |= text.stream.full or text.stream.behind
             self._seen.starved |= len(chunk) < CHUNK and not text.pending  # that was all there was
             if len(chunk) < _SMALL and not text.pending:
-                self._next = now + min(_PAUSE, text.stream.patience)
+                self._next = now + min(_PAUSE, text.stream.slack)
         else:
             intake.finish()
             if not intake.pending:

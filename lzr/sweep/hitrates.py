@@ -1,7 +1,8 @@
 """Hit rates of a sweep: its SYN-ACKs by port, or by network where there is one port.
 
-How many pairs were scanned in each place is not counted but derived from its share of the space, since the
-order is a pseudorandom one of all pairs. Memory is a number for each port of the sweep, or for 256 networks.
+How many pairs were scanned on each port, or in each network, is not counted but derived from its share of the
+space, since the order is a pseudorandom one of all pairs. Memory is a number for each port of the sweep, or
+for 256 networks.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from lzr.sweep.space import Space
 Rows = NDArray[Any]
 
 MOST = 32
-"""Most places that are distinguished; the others are one, OTHERS."""
+"""Most ports or networks that are distinguished; the others are one, OTHERS."""
 OTHERS = "others"
 _V4 = np.uint64(V4_MAPPED)
 _MASK = np.uint64(0xFFFFFFFF)
 
 
 class HitRates:
-    """kind: "port" or "network"; empty where all pairs are in one place. IPv6 is one network."""
+    """kind: "port" or "network"; empty where all pairs are of one. IPv6 is one network."""
 
     def __init__(self, space: Space) -> None:
         self._ports = space.ports
@@ -60,8 +61,8 @@ class HitRates:
         self._counts += np.bincount(at, minlength=len(self._counts))[: len(self._counts)]
 
     def top(self, asked: int) -> dict[str, tuple[int, int]]:
-        """(place, how many answered, about how many were scanned): most answers first, the remaining places
-        as one.
+        """By port or network, how many answered and about how many were scanned: most answers first, the
+        remaining ones as one.
 
         asked: pairs scanned in all.
         """

@@ -106,13 +106,13 @@ def scan_written(
         writer = arena.scanner.popen(build("writer"), source, times, str(rate), stdout=writes)
         reads.close()
         writes.close()
-        patience = 60 + (count / rate if rate else 0) * 3
+        timeout = 60 + (count / rate if rate else 0) * 3
         try:
-            if writer.wait(patience):
+            if writer.wait(timeout):
                 raise LabError(f"the writer could not write: {log.read_text()[-2000:]}")
-            scan.wait(patience)
+            scan.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"not within {patience:.0f} s: {log.read_text()[-2000:]}") from error
+            raise LabError(f"not within {timeout:.0f} s: {log.read_text()[-2000:]}") from error
     wrote, came = pairs(times), pairs(far)
     first = wrote[0, 0]
     return Written(

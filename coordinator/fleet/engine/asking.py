@@ -12,7 +12,7 @@ from coordinator.endpoints import control
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 _WORD = 3.0
 MOST_REPLY = 256 << 20
 """Bytes: statuses of a thousand boxes."""
@@ -41,14 +41,14 @@ def runs(lock: Lock) -> bool:
     return True
 
 
-def ask(lock: Lock, patience: float = PATIENCE, **request: Any) -> dict[str, Any]:
+def ask(lock: Lock, timeout: float = TIMEOUT, **request: Any) -> dict[str, Any]:
     """The reply to a request (`do` and what goes with it). Raises NoController, and UsageError."""
     path = where(lock)
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     reply = bytearray()
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(patience)
+            sock.settimeout(timeout)
             try:
                 sock.connect(str(path))
             except (FileNotFoundError, ConnectionRefusedError):
@@ -65,7 +65,7 @@ def ask(lock: Lock, patience: float = PATIENCE, **request: Any) -> dict[str, Any
                     raise UsageError("the controller ended before it answered")
                 reply += data
     except TimeoutError:
-        raise UsageError(f"the controller did not answer within {patience:g} s") from None
+        raise UsageError(f"the controller did not answer within {timeout:g} s") from None
     except OSError as error:
         raise UsageError(f"cannot ask the controller: {error.strerror or error}") from error
     try:

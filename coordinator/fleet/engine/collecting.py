@@ -19,7 +19,7 @@ from lzr.fleet.view import view
 
 EVERY = 3.0
 """Seconds between two looks at what there is to be fetched: a checkpoint is written once a second."""
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds for a chunk, and at the end for a box that gives nothing."""
 
 
@@ -39,7 +39,7 @@ async def fetching(
         return
 
     def call(box: str, what: str, given: Mapping[str, Any]) -> Any:
-        return engine.call(box, what, given, PATIENCE)
+        return engine.call(box, what, given, TIMEOUT)
 
     with Fetcher(lock(), directory, call, invoker) as fetcher:
 
@@ -77,12 +77,12 @@ async def _nothing() -> bool:
 
 async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
     """Fetch what is left, as long as anything comes; whether all of it is here."""
-    until, before = time.monotonic() + PATIENCE, -1
+    until, before = time.monotonic() + TIMEOUT, -1
     while True:
         await fetcher.turn()
         there = sum(state.here for state in fetcher.states.values())
         if there != before:
-            until, before = time.monotonic() + PATIENCE, there
+            until, before = time.monotonic() + TIMEOUT, there
         left = [state for state in fetcher.current if not (state.whole or state.given_up)]
         if not any(state.held.ended or state.trouble for state in left) or time.monotonic() > until:
             break

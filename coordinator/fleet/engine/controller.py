@@ -308,16 +308,16 @@ class Controller:
             box = self._boxes[name]
             if not box.lacking(self.orders):
                 return ""
-            patience = BACK if box.silent else BLOCKING
+            timeout = BACK if box.silent else BLOCKING
             try:
                 if not box.known.taken:
                     # It has the lock by then, and ends a scan of a run that was given up.
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(patience):
+                        async with asyncio.timeout(timeout):
                             await self._take(box)
                 lacks, session = box.lacking(self.orders), box.session
                 given = {"given": [one.plain() for one in lacks]}
-                answer = await self._engine.call(name, "block", given, patience)
+                answer = await self._engine.call(name, "block", given, timeout)
             except BoxError as error:
                 return str(error)
             ids = {one for one in answer if isinstance(one, str)} if isinstance(answer, (list, tuple)) else ()

@@ -135,17 +135,17 @@ class Engine:
         heard = self.heard(box)
         return None if heard is None else max(0.0, time.time() - heard.at)
 
-    async def call(self, box: str, what: str, given: Mapping[str, Any], patience: float) -> Any:
-        """The answer of a box to a call, within `patience` seconds. Raises BoxError."""
+    async def call(self, box: str, what: str, given: Mapping[str, Any], timeout: float) -> Any:
+        """The answer of a box to a call, within `timeout` seconds. Raises BoxError."""
         address = self._scheduler.aliases.get(box)
         if address is None:
             raise Unheard("is not connected")
         try:
             remote = self._scheduler.rpc(address)
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(timeout):
                 reply = await remote.lzr(what=what, given=dict(given))
         except TimeoutError:
-            raise Unheard(f"did not answer within {patience:g} s") from None
+            raise Unheard(f"did not answer within {timeout:g} s") from None
         except OSError as error:
             raise Unheard(plain(f"cannot be reached at {address.removeprefix('tls://')}", 200)) from error
         except Exception as error:  # whatever Dask makes of what a box said
@@ -157,12 +157,12 @@ class Engine:
         return reply["answer"]
 
     async def calls(
-        self, boxes: Iterable[str], what: str, given: Mapping[str, Any], patience: float
+        self, boxes: Iterable[str], what: str, given: Mapping[str, Any], timeout: float
     ) -> dict[str, Any]:
         """The same call to several boxes at once: by box its answer, or the BoxError."""
         names = list(boxes)
         found = await asyncio.gather(
-            *(self.call(name, what, given, patience) for name in names), return_exceptions=True
+            *(self.call(name, what, given, timeout) for name in names), return_exceptions=True
         )
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, BoxError):

@@ -13,7 +13,7 @@ from lzr.fleet.lock import Lock
 from lzr.safetext import plain
 
 CHECKING, TELLING = 90.0, 5.0
-"""Seconds of patience: with `lzr doctor` and the sums of an input, and with a word."""
+"""Timeouts in seconds: with `lzr doctor` and the sums of an input, and with a word."""
 CLOCK_TRIES = 5
 """How often a box's time is asked; the quickest answer counts, as it is the most exact."""
 

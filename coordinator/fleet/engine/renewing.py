@@ -16,7 +16,7 @@ from lzr.fleet import lease
 from lzr.fleet.lease import Clock
 from lzr.fleet.lock import Lock
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds for a box to take it."""
 HEARD = 3.0
 """Seconds that the moment may be old from which a box counts its lease: it is heard twice a second."""
@@ -86,7 +86,7 @@ class Renewing:
         given = {"generation": lock.generation, "boot": clock.boot, "since": clock.up}
         until = time.monotonic() - HEARD + (lock.plan.lease or 0) - lease.RESERVE
         try:
-            await self._engine.call(name, "lease", given, PATIENCE)
+            await self._engine.call(name, "lease", given, TIMEOUT)
             self._holds[name] = session, until
         except Unheard:
             pass  # that is said elsewhere

@@ -24,7 +24,7 @@ from lzr.exitstatus import FAILED, OK
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Box
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 AT_ONCE = 32
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10"
 _FLAGS = ("box", "certs", "ssh", "remote-lzr", "allow-root", "help")
@@ -113,9 +113,9 @@ def _there(box: Box, asked: argparse.Namespace, command: str, stdin: bytes) -> s
     """The last line that a command on a box prints. Raises UsageError with its last complaint."""
     words = [*shlex.split(asked.ssh), "--", box.address, command]
     try:
-        status, out, wrong = remote.run(words, stdin, PATIENCE)
+        status, out, wrong = remote.run(words, stdin, TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise UsageError(f"ssh to {box.address} has not ended within {PATIENCE:.0f} s") from None
+        raise UsageError(f"ssh to {box.address} has not ended within {TIMEOUT:.0f} s") from None
     except OSError as error:
         raise UsageError(f"{words[0]} cannot be run: {error.strerror}") from error
     lines = (wrong if status else out).decode("utf-8", "replace").splitlines()

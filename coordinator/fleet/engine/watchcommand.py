@@ -16,7 +16,7 @@ from lzr.fleet.lock import Lock
 from lzr.fleet.view import LastReport, view
 
 NAME = "fleet watch"
-_PATIENCE = 2.0
+_TIMEOUT = 2.0
 
 
 def main(argv: list[str]) -> int:
@@ -44,7 +44,7 @@ class ControllerStatus:
 
     def ask(self) -> None:
         """Raises UsageError where it does not answer."""
-        reply = asking.ask(self._lock, _PATIENCE, do="status")
+        reply = asking.ask(self._lock, _TIMEOUT, do="status")
         if reply.get("generation") != self._lock.generation:
             self._lock = lockfile.settled(self._plan)
         self._heard = kept(heard(reply), self._heard)

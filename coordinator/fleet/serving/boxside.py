@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 EVERY = 1.0
 """Seconds between two looks at the scan."""
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds for a scan to confirm that it goes by an order."""
 MOST_STATUS = 1 << 20
 """Bytes of a status that go to the controller; the scan with 1,024 workers has less."""
@@ -214,7 +214,7 @@ class BoxSide:
         if not scans:
             raise UsageError("no scan is running")
         try:
-            good, text = await in_thread(ctl.ask, scans[-1].control, line, PATIENCE)
+            good, text = await in_thread(ctl.ask, scans[-1].control, line, TIMEOUT)
         except ControlError as error:
             raise UsageError(str(error)) from error
         if not good:
@@ -234,7 +234,7 @@ class BoxSide:
             raise UsageError(f"an order {error}") from error
         path = f"{await in_thread(rundirectory.make_plan, self._locked())}/{orderfile.NAME}"
         await in_thread(_keep, path, wanted)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while not await in_thread(self._in_force, wanted):
             if time.monotonic() > until:
                 raise UsageError("its scan has not confirmed it")
@@ -307,7 +307,7 @@ def _goes_by(path: str, wanted: list[Order]) -> bool:
     has = {tuple(one["networks"]): one["in_force"] for one in there}
     for order in wanted:
         if order.networks not in has:
-            good, text = ctl.ask(path, order.words(), PATIENCE)
+            good, text = ctl.ask(path, order.words(), TIMEOUT)
             if not good:
                 raise ControlError(text)
     return all(has.get(order.networks) for order in wanted)

@@ -260,7 +260,7 @@ def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
 
 
 def test_one_scan_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_PATIENCE", 0.1)
+    monkeypatch.setattr(checkpoint, "_TIMEOUT", 0.1)
     options = LIST.replace(checkpoint=str(tmp_path))
     with open_checkpoint(options), pytest.raises(UsageError, match="another scan"), open_checkpoint(options):
         pass

@@ -163,7 +163,7 @@ def test_block_waits_until_it_is_in_force(
     assert capsys.readouterr().out == "blocked 192.0.2.0/24 198.51.100.7\n"
     (command,) = scan.commands
     assert (command.networks, command.by, command.reason) == (done.networks, "alice", "ticket 42")
-    monkeypatch.setattr(ctl, "PATIENCE", 0.3)
+    monkeypatch.setattr(ctl, "TIMEOUT", 0.3)
     monkeypatch.delenv("SUDO_USER")
     assert ctl.main([*where, "block", "203.0.113.9"]) == 1
     assert scan.commands[-1].by == pwd.getpwuid(os.getuid()).pw_name

@@ -54,7 +54,7 @@ def test_a_line_a_second_on_stderr(plain: Console, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["0:01", "0:02", "0:03", "0:04", "0:05"]
     assert "read: 1234 " in lines[-1]
-    assert plain.patience(105.25) == pytest.approx(0.75)
+    assert plain.wait(105.25) == pytest.approx(0.75)
 
 
 def test_a_late_loop_prints_one_line_not_many(plain: Console, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from lzr.targets.lists import ListReader
 class Input:
     """A stream that gives these chunks; an empty one is its end, None that there is nothing yet."""
 
-    age, patience, full, behind, pending = 1.0, 0.01, False, False, False
+    age, slack, full, behind, pending = 1.0, 0.01, False, False, False
 
     def __init__(self, *chunks: bytes | None) -> None:
         self.chunks = list(chunks)
@@ -46,7 +46,7 @@ def test_a_small_chunk_is_followed_by_a_rest_and_the_end_by_nothing() -> None:
     stream = Input(b"10.0.0.1:80\n", b"10.0.0.2:80\n", b"")
     read, intake, _ = reading(stream)
     assert read.read(0.0, True)
-    assert 0 < read.rest(0.0) <= stream.patience
+    assert 0 < read.rest(0.0) <= stream.slack
     assert not read.read(0.001, True)
     assert intake.waiting == 1
     assert read.filenos() == [77]
