@@ -2,9 +2,14 @@
  *
  * A probe comes as a program (see lzr/packet/payloads.py): a byte that says which part, then what it takes.
  * Everything is written into a frame of a fixed size first, and its end is checked at each part.
+ *
+ * `spread_frames` sleeps and sends, which no other kernel does: it repeats workers/flow/transmitrows.py.
  */
 #include "native.h"
 #include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #define ETHERNET 14
 #define TEXT 64 /* more than an address in brackets with a port */
@@ -13,6 +18,7 @@ enum part { CONSTANT, HOST, ADDRESS, RANDOM };
 
 #define ROW_LENGTH 4 /* tpacket2_hdr.tp_len */
 #define VNET_COPY 2  /* virtio_net_hdr.hdr_len: as long as the frame, so that the kernel copies it */
+#define SECOND 1000000000 /* ns */
 
 struct program {
     const uint8_t *at;
@@ -325,28 +331,55 @@ end:
     return result;
 }
 
-/* Calls sleep(seconds) if there is longer than `least` ns until `moment` by clock(); adds to `slept`. 0: exception. */
-static int await(PyObject *clock, PyObject *sleep, int64_t moment, int64_t least, int64_t *slept)
+static int64_t monotonic_ns(void)
 {
-    PyObject *now = PyObject_CallNoArgs(clock);
-    if (now == NULL)
-        return 0;
-    int64_t wait = moment - (int64_t)PyLong_AsLongLong(now);
-    Py_DECREF(now);
-    if (PyErr_Occurred())
-        return 0;
-    if (wait <= least)
-        return 1;
-    PyObject *seconds = PyFloat_FromDouble((double)wait / 1e9);
-    PyObject *done = seconds == NULL ? NULL : PyObject_CallOneArg(sleep, seconds);
-    Py_XDECREF(seconds);
-    Py_XDECREF(done);
-    *slept += wait;
-    return done != NULL;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
-/* (ring, position, rows, link, programs, ends, moments, least, clock, sleep, offer) -> (frames, octets, left, slept):
- * the rows up to each of `ends` into the ring at its moment, and offered; stops where they do not leave at once */
+/* Sleeps if there is longer than `least` ns until `moment`; adds to `slept`. 0: an exception, of a signal. */
+static int await(int64_t moment, int64_t least, int64_t *slept)
+{
+    int64_t wait = moment - monotonic_ns();
+    if (wait <= least)
+        return 1;
+    struct timespec until = {.tv_sec = moment / SECOND, .tv_nsec = moment % SECOND};
+    int error;
+    do {
+        Py_BEGIN_ALLOW_THREADS
+        error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        Py_END_ALLOW_THREADS
+    } while (error == EINTR && PyErr_CheckSignals() == 0);
+    *slept += wait;
+    return !PyErr_Occurred();
+}
+
+/* Has the kernel send what waits: an Offer's call (workers/flow/transmitrows.py), or what is called instead. That the
+ * kernel does not is no matter: whoever tries again sees the same. 0: another exception. */
+static int ask(PyObject *offer)
+{
+    int descriptor;
+    const char *address;
+    Py_ssize_t size;
+    if (PyTuple_Check(offer)) {
+        if (!PyArg_ParseTuple(offer, "iy#", &descriptor, &address, &size))
+            return 0;
+        Py_BEGIN_ALLOW_THREADS
+        (void)!sendto(descriptor, NULL, 0, MSG_DONTWAIT, size ? (const void *)address : NULL, (socklen_t)size);
+        Py_END_ALLOW_THREADS
+        return 1;
+    }
+    PyObject *done = PyObject_CallNoArgs(offer);
+    if (done == NULL && !PyErr_ExceptionMatches(PyExc_OSError))
+        return 0;
+    PyErr_Clear();
+    Py_XDECREF(done);
+    return 1;
+}
+
+/* (ring, position, rows, link, programs, ends, moments, least, offer) -> (frames, octets, left, slept): the rows up to
+ * each of `ends` into the ring at its moment, and offered; stops where they do not leave at once */
 PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -359,8 +392,8 @@ PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t co
     const int64_t *ends, *moments;
     const struct frame *rows;
     uint8_t *ring;
-    if (count != 11)
-        return lzr_wants("(ring, position, rows, link, programs, ends, moments, least, clock, sleep, offer)");
+    if (count != 9)
+        return lzr_wants("(ring, position, rows, link, programs, ends, moments, least, offer)");
     int64_t least = PyLong_AsLongLong(args[7]);
     if (PyErr_Occurred())
         return NULL;
@@ -373,7 +406,7 @@ PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t co
         goto end;
     for (size_t part = 0; part < parts; part++) {
         if (!lzr_check(ends[part] >= (int64_t)placed && ends[part] <= (int64_t)n, "parts of other rows") ||
-            !await(args[8], args[9], moments[part], least, &slept))
+            !await(moments[part], least, &slept))
             goto end;
         size_t end = (size_t)ends[part];
         while (placed < end) {
@@ -389,12 +422,8 @@ PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t co
                 made += done;
                 placed += done;
             }
-            PyObject *offered = PyObject_CallNoArgs(args[10]);
-            if (offered == NULL && !PyErr_ExceptionMatches(PyExc_OSError))
+            if (!ask(args[8]))
                 goto end;
-            if (offered == NULL)
-                PyErr_Clear(); /* whoever tries again sees the same */
-            Py_XDECREF(offered);
             if (made < wanted || not_available(ring, frames, begin, made) > 0) {
                 left = made;
                 goto stopped;

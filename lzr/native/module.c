@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 22
+#define VERSION 23
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -30,7 +30,7 @@ static PyMethodDef methods[] = {
     {"fill_ring", FAST(lzr_fill_ring), METH_FASTCALL,
      "fill_ring(ring, at, rows, link, programs) -> (frames, octets): FRAME rows into a transmit ring"},
     {"spread_frames", FAST(lzr_spread_frames), METH_FASTCALL,
-     "spread_frames(ring, position, rows, link, programs, ends, moments, least, clock, sleep, offer) -> (frames, octets, left, slept)"},
+     "spread_frames(ring, position, rows, link, programs, ends, moments, least, offer) -> (frames, octets, left, slept)"},
     {"unsent", FAST(lzr_unsent), METH_FASTCALL,
      "unsent(ring, at, count) -> (waiting, refused): rows of a transmit ring that the kernel has not sent"},
     {"ways", FAST(lzr_ways), METH_FASTCALL,

@@ -206,7 +206,7 @@ def _fuzz_packets(draw: random.Random) -> None:
         ends = np.sort(np.array([draw.randrange(6) for _ in range(3)]))
         NATIVE.spread_frames(
             *(ring, np.array([draw.randrange(-1, frames + 2)]), rows, bytes(22), programs, ends, ends * 0),
-            *(0, lambda: draw.randrange(9), lambda seconds: None, lambda: None),
+            *(0, draw.choice([lambda: None, (-1, b""), (-1, b"link")])),
         )
     with contextlib.suppress(ValueError):
         NATIVE.unsent(ring, first, draw.randrange(12))

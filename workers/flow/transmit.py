@@ -180,6 +180,8 @@ class Transmit:
         numbers = np.arange(count)
         ends, moments = first + rest * (numbers + 1) // count, now + numbers * over // count
         begun = self._spread_straight(burst, (ends, moments), now)
+        if begun == len(burst):
+            return
         for end, moment in zip(ends.tolist(), moments.tolist(), strict=True):
             if end <= begun:
                 continue

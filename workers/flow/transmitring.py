@@ -15,7 +15,6 @@ import errno
 import socket
 import time
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from lzr.layout import STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.segments import Builder
 from lzr.targets.blocklist import Blocklist
 from workers.flow.refused import RefusedFrames, allowed, header_of
-from workers.flow.transmitrows import fill, offer, spread, unsent
+from workers.flow.transmitrows import Offer, fill, spread, unsent
 
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds slept between the first attempts to send. A judgement: a driver's queue of 1,000 frames of 1,500
@@ -152,7 +151,7 @@ class TransmitRing:
         if not self.empty:
             return 0, 0
         placed, octets, self._filled, slept = spread(
-            self._flat, self._position, burst, builder, parts, partial(offer, self._socket, self.link)
+            self._flat, self._position, burst, builder, parts, Offer.by(self._socket, self.link)
         )
         self.placed += placed
         self.placed_octets += octets
@@ -351,7 +350,7 @@ class TransmitRing:
         """
         error = ""
         try:
-            offer(self._socket, self.link)
+            Offer.by(self._socket, self.link)()
         except OSError as failure:
             if failure.errno in (errno.ENXIO, errno.ENODEV):
                 raise SendFailure("the interface is gone") from failure

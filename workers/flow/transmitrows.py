@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,26 @@ _DONTWAIT = int(socket.MSG_DONTWAIT)
 SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
 
 
-def offer(sock: socket.socket, link: int) -> None:
-    """Have the kernel send the frames of a socket's ring, without waiting. Raises OSError.
+class Offer(NamedTuple):
+    """Called, it has the kernel send the frames of a socket's ring, without waiting; it may raise OSError.
 
-    link: interface index to send by; 0 where the socket is bound to one.
+    address: where to, in the kernel's form; empty where the socket is bound.
     """
-    if not link:
-        sock.send(b"", _DONTWAIT)
-        return
-    # Python's own sendto wants a name, and looks it up.
-    address = _address(link)
-    if _LIBC.sendto(sock.fileno(), None, _NOTHING, _DONTWAIT, address, len(address)) < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+
+    descriptor: int
+    address: bytes
+
+    @classmethod
+    def by(cls, sock: socket.socket, link: int) -> Offer:
+        """link: interface index to send by; 0 where the socket is bound to one."""
+        return cls(sock.fileno(), _address(link) if link else b"")
+
+    def __call__(self) -> None:
+        # Python's own sendto wants the name of a link, and looks it up.
+        address, size = self.address or None, len(self.address)
+        if _LIBC.sendto(self.descriptor, None, _NOTHING, _DONTWAIT, address, size) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
 
 @functools.lru_cache
@@ -103,10 +110,10 @@ def _native_spread(
     burst: NDArray[Any],
     builder: Builder,
     parts: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ask: Callable[[], object],
+    offer: Offer | Callable[[], object],
 ) -> tuple[int, int, int, int]:
     placed, octets, left, slept = NATIVE.spread_frames(
-        flat, position, burst, *builder.native, *parts, SHORT, time.monotonic_ns, time.sleep, ask
+        flat, position, burst, *builder.native, *parts, SHORT, offer
     )
     return placed, octets, left, slept
 
@@ -118,12 +125,12 @@ def spread(
     burst: NDArray[Any],
     builder: Builder,
     parts: tuple[NDArray[np.int64], NDArray[np.int64]],
-    ask: Callable[[], object],
+    offer: Offer | Callable[[], object],
 ) -> tuple[int, int, int, int]:
     """Put FRAME rows into the ring and offer them, part by part; stop where one does not leave at once.
 
     position: (1,) the next row to fill, which is kept up to date. parts: (n,) where each ends in the burst,
-    and (n,) when it is due (monotonic ns). ask: has the kernel send what waits; it may raise OSError.
+    and (n,) when it is due (monotonic ns). offer: has the kernel send what waits.
     Returns how many rows were placed, the bytes of their frames, how many of the last ones the kernel may not
     have taken, and the ns that were slept.
     """
@@ -145,7 +152,7 @@ def spread(
                 placed += done
                 octets += more
             with contextlib.suppress(OSError):  # whoever tries again sees the same
-                ask()
+                offer()
             if placed < most or any(unsent(flat, first, placed - begin)):
                 return placed, octets, placed - begin, slept
     return placed, octets, 0, slept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from typing import Any
 
@@ -13,7 +14,7 @@ from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED
-from workers.flow.transmitrows import spread
+from workers.flow.transmitrows import Offer, spread
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -42,12 +43,14 @@ class Kernel:
         self.parts.append([int.from_bytes(rows[at, _SEQUENCE : _SEQUENCE + 4].tobytes()) for at in taken])
         rows.view(np.uint32)[taken, 0] = 0
 
-    def spread(self, ends: list[int], every: int = 0, begin: int = 0) -> tuple[int, int, int, int]:
+    def spread(
+        self, ends: list[int], every: int = 0, begin: int = 0, offer: Offer | None = None
+    ) -> tuple[int, int, int, int]:
         burst = np.zeros(ends[-1], FRAME)
         burst["peer_lo"], burst["own_lo"] = V4_MAPPED | 1, V4_MAPPED | 2
         burst["flags"], burst["probe"], burst["seq"] = SYN, NO_PROBE, range(ends[-1])
         parts: Any = np.array(ends), begin + every * np.arange(len(ends))
-        return spread(self.flat, self.position, burst, BUILDER, parts, self.offer)
+        return spread(self.flat, self.position, burst, BUILDER, parts, offer or self.offer)
 
 
 def test_parts_leave_in_order_each_at_its_moment() -> None:
@@ -95,3 +98,21 @@ def test_what_is_no_matter_of_sending_is_not_kept_back() -> None:
     kernel.offer = offer  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         kernel.spread([3])
+
+
+def test_an_offer_is_an_empty_message_on_the_socket() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        theirs.setblocking(False)
+        assert Kernel().spread([3, 10], offer=Offer.by(ours, 0)) == (3, 3 * 62, 3, 0)
+        assert theirs.recv(1) == b""
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+
+
+def test_an_offer_that_the_kernel_refuses_leaves_what_it_was_for() -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        refused = Offer.by(ours, 1)  # a link is no Unix socket's name
+        assert Kernel().spread([3, 10], offer=refused) == (3, 3 * 62, 3, 0)
+        with pytest.raises(OSError, match="nvalid argument"):
+            refused()
