@@ -93,9 +93,10 @@ Report = Event | Spawned | ResultsWritten | Stats | ProcessFault | SweepHeard | 
 class Supervisor:
     """ledger: knows which flow worker has which inputs.
 
-    outputs: gives what a new collector needs to know of the outputs, up to the acknowledged length.
-    first_orders: gives what a new flow worker is told before anything else.
-    note: takes a sentence for the user. tell: takes one for the debug log.
+    outputs: gives what a new collector needs to know of the outputs, up to the acknowledged length
+    (`Outputs.for_collector`). first_orders: gives what a new flow worker is told before anything else
+    (`_first_orders` in coordinator/scan/parts.py). note: takes a sentence for the user (`Console.note`).
+    tell: takes one for the debug log (`Log.debug`).
     """
 
     def __init__(

@@ -82,7 +82,8 @@ class FlowTable:
         """Of first answers, see `tcp.note_ages`."""
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self.hear: Callable[[Rows], int] | None = None
-        """Takes segments of no flow, in a sweep; how many of them it knows what to do with."""
+        """Takes segments of no flow, in a sweep; how many of them it knows what to do with. Set by
+        `FlowEngine.sweep`, to what asks `Sweeper.hear`."""
         self._now = 0
         self._buffer = memoryview(b"")
         self._met = _NONE  # slots of the flows of this round

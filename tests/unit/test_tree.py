@@ -126,6 +126,34 @@ def test_the_documentation_names_each_package_and_no_file_that_is_not_there() ->
         assert (ROOT / found).exists(), found
 
 
+@cache
+def defined(path: Path) -> frozenset[str]:
+    """The names that a module gives: functions, classes and values, those in classes also as Class.name."""
+    found: set[str] = set()
+    for node in nodes(path):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{each.name}" for each in node.body if isinstance(each, ast.FunctionDef)}
+    return frozenset(found)
+
+
+def test_the_documentation_names_functions_where_they_are() -> None:
+    """`a file` (`its function`); in a walk also `a file`, `its function`, and Class.method of any file."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    file, word = r"`((?:lzr|coordinator|workers)/[\w/]+\.py)`", r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)`"
+    walk = text[text.index("## From a line") : text.index("## From an option")]
+    named = [(path, found) for path, found in re.findall(rf"{file},\s{word}", walk)]
+    for path, inner in re.findall(rf"{file}\s\(((?:[^()`]|`[^`]*`)*)\)", text):
+        named += [(path, found) for found in re.findall(word, inner) if not found.endswith((".py", ".c"))]
+    assert len(named) > 70
+    assert [f"{path}: {found}" for path, found in named if found not in defined(ROOT / path)] == []
+    methods = frozenset[str]().union(*(defined(path) for path in SOURCES))
+    assert set(re.findall(r"`([A-Z]\w*\.[a-z_]\w*)`", walk)) <= methods
+
+
 def test_the_documentation_lists_every_module_by_its_own_sentence() -> None:
     spec = importlib.util.spec_from_file_location("modules", ROOT / "docs/modules.py")
     assert spec is not None

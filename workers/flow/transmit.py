@@ -40,8 +40,9 @@ class Transmit:
     """Sends the frames of all flows of a worker by one of its rings; any frame may use any ring.
 
     postpone: called with (ns, now) after time in which nothing could be sent; sets all timers later, since no
-    peer could answer. budget: the limits of --max-rate and --bandwidth, None for no limit. shards: how many
-    the scan has, for a worker's share of the budget. routed: sends what does not leave by a ring.
+    peer could answer (`Timers.postpone`). budget: the limits of --max-rate and --bandwidth, None for no
+    limit. shards: how many the scan has, for a worker's share of the budget. routed: sends what does not
+    leave by a ring.
     """
 
     def __init__(
