@@ -89,7 +89,7 @@ class Checkpoint:
         self._directory = directory
         self._invoker = invoker
         self._place = place
-        self._presumed = np.zeros(0, np.uint64)
+        self._presumed = 0, np.zeros(0, np.bool_)
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self._trouble = ""
@@ -104,11 +104,15 @@ class Checkpoint:
         """Note that these inputs have their fate, and their records are within the lengths of the outputs."""
         self.progress.add(lines)
 
-    def presume(self, lines: NDArray[np.uint64]) -> None:
-        """Note that these inputs count as having their fate in the next checkpoint only: something else may
-        become of them.
+    def settled_from(self, first: int, done: NDArray[np.bool_]) -> None:
+        """Note which of the inputs from `first` on, (n,) bool, have their fate without a record."""
+        self.progress.add_from(first, done)
+
+    def presume(self, first: int, done: NDArray[np.bool_]) -> None:
+        """Note which of the inputs from `first` on, (n,) bool, count as having their fate in the next
+        checkpoint only: something else may become of them.
         """
-        self._presumed = lines
+        self._presumed = first, done
 
     def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
         """Compare our source addresses, where the user gave none, with those of the scan that is resumed.
@@ -161,10 +165,10 @@ class Checkpoint:
 
     def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
         progress = self.progress
-        if len(self._presumed):
+        if len(self._presumed[1]):
             progress = Progress(progress.low, progress.above())
-            progress.add(self._presumed)
-            self._presumed = self._presumed[:0]
+            progress.add_from(*self._presumed)
+            self._presumed = 0, np.zeros(0, np.bool_)
         return Saved(
             self.options,
             progress,

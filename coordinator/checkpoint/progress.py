@@ -28,16 +28,27 @@ class Progress:
         lines = lines[lines >= self._base]
         if not len(lines):
             return
-        need = int(lines.max()) - self._base + 1
-        if need > len(self._marks):
+        self._make_room(int(lines.max()) + 1)
+        lines = lines[lines >= self._base]
+        self._marks[(lines - np.uint64(self._base)).astype(np.int64)] = True
+
+    def add_from(self, first: int, done: NDArray[np.bool_]) -> None:
+        """Note which of the inputs from `first` on, (n,) bool, have their fate."""
+        end = first + len(done)
+        self._make_room(end)
+        begin = max(first, self._base)
+        if begin < end:
+            self._marks[begin - self._base : end - self._base] |= done[begin - first :]
+
+    def _make_room(self, end: int) -> None:
+        """Have a mark for each input before this one. The base may move."""
+        if end - self._base > len(self._marks):
             self._compact()
-            lines = lines[lines >= self._base]
-            need = int(lines.max()) - self._base + 1 if len(lines) else 0
+        need = end - self._base
         if need > len(self._marks):
             grown = np.zeros(max(need, 2 * len(self._marks)), np.bool_)
             grown[: len(self._marks)] = self._marks
             self._marks = grown
-        self._marks[(lines - np.uint64(self._base)).astype(np.int64)] = True
 
     def contains(self, lines: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(n,) bool: which of these have their fate."""

@@ -127,24 +127,29 @@ class Accounts:
         if self._checkpoint is not None:
             self._checkpoint.settled(lines)
 
-    def presume(self, lines: NDArray[np.uint64]) -> None:
-        """Note that these input lines have their fate in the next checkpoint, if not in the one after it."""
+    def presume(self, first: int, done: NDArray[np.bool_]) -> None:
+        """Note which pairs from `first` on, (n,) bool, have their fate in the next checkpoint, if not in the
+        one after it.
+        """
         if self._checkpoint is not None:
-            self._checkpoint.presume(lines)
+            self._checkpoint.presume(first, done)
 
     def blocked(self, lines: NDArray[np.uint64]) -> None:
         """Count pairs of a sweep that are blocked; that is their fate."""
         self._intake.fates.blocked += len(lines)
         self.settled(lines)
 
-    def unanswered(self, reasons: dict[str, int], lines: NDArray[np.uint64]) -> None:
-        """Count pairs of a sweep whose time is over without a record, by reason; that is their fate."""
+    def unanswered(self, reasons: dict[str, int], first: int, done: NDArray[np.bool_]) -> None:
+        """Count pairs of a sweep whose time is over without a record, by reason; that is their fate. done:
+        (n,) bool, which of those from `first` on they are.
+        """
         count = sum(reasons.values())
         self._totals.done += count
         self._totals.outcomes.update(reasons)
         self.summary.reasons.update(reasons)
         self.summary.resolved += count
-        self.settled(lines)
+        if self._checkpoint is not None:
+            self._checkpoint.settled_from(first, done)
 
     def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: Rows) -> None:
         """Count inputs that cannot be reached; that is their fate. lines: their numbers. rows: TARGET rows of

@@ -294,14 +294,14 @@ class RunningSweep:
         for closed in self.scheduler.close(self._heard(now)):
             counts = _counts(closed)
             self._before += int(counts[Verdict.BEFORE])
-            self._accounts.unanswered(_reasons(counts), _places(closed))
+            self._accounts.unanswered(_reasons(counts), closed.first, _IS_UNANSWERED[closed.verdicts])
 
     def quiet(self, now: float) -> dict[str, int]:
         """For the next checkpoint: counts, by reason, of pairs that have their fate in it, as their answers
         are not to be expected any longer. Where one comes all the same, the checkpoint after it has it open.
         """
         found = self.scheduler.quiet(self._heard(now))
-        self._accounts.presume(_places(found))
+        self._accounts.presume(found.first, _IS_UNANSWERED[found.verdicts])
         return _reasons(_counts(found))
 
     @property
@@ -368,8 +368,3 @@ def _counts(closed: Closed) -> NDArray[np.int64]:
 def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
     """The counts by reason, as the summary names them; none that is 0."""
     return {reason: int(counts[verdict]) for reason, verdict in _REASONS.items() if counts[verdict]}
-
-
-def _places(closed: Closed) -> NDArray[np.uint64]:
-    """The places of the pairs that are counted as unanswered."""
-    return (np.flatnonzero(_IS_UNANSWERED[closed.verdicts]) + closed.first).astype(np.uint64)

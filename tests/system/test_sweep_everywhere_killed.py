@@ -110,7 +110,8 @@ def test_a_worker_killed_in_the_midst_of_it(arena: Range) -> None:
     assert f"not asked: answers on any port {reasons['not_asked']:,} " in said
 
 
-def test_the_coordinator_killed_and_resumed(arena: Range) -> None:
+@pytest.mark.parametrize("ending", ["killed", "given up"])
+def test_a_sweep_that_is_resumed(arena: Range, ending: str) -> None:
     directory = arena.lab.directory
     target, meta, status, state = (directory / name for name in ("out", "meta", "status", "state"))
     with capture(arena.far) as seen:
@@ -120,7 +121,12 @@ def test_the_coordinator_killed_and_resumed(arena: Range) -> None:
             wait_for(
                 lambda before=before: os.stat(state / "checkpoint").st_mtime_ns != before, "a checkpoint", 60
             )
-        victim.signal(signal.SIGKILL)
+        if ending == "killed":
+            victim.signal(signal.SIGKILL)
+        else:  # the second one gives up what is open
+            victim.signal(signal.SIGINT)
+            wait_for(lambda: "SIGINT" in victim.said() or victim.process.poll() is not None, "an answer", 60)
+            victim.signal(signal.SIGINT)
         victim.wait()
         done = lzr(arena, "--resume", str(state), "-m", str(meta), "-u", str(status))
     assert done.returncode == 0, done.stderr

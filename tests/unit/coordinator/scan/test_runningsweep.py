@@ -149,7 +149,9 @@ def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch)
 def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding, silent = Feeding(0), list[int]()
     feeding.open_all()
-    accounts = SimpleNamespace(unanswered=lambda reasons, places: silent.extend(places.tolist()))
+    accounts = SimpleNamespace(
+        unanswered=lambda reasons, first, done: silent.extend((np.flatnonzero(done) + first).tolist())
+    )
     workers = Workers(monkeypatch, 1 << 20)
     swept = made(feeding.feeder, workers, 50, accounts)
     for shard in range(SHARDS):

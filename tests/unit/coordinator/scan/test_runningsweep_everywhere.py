@@ -108,7 +108,9 @@ def test_who_answers_late_is_open_in_the_next_checkpoint(monkeypatch: pytest.Mon
     """
     presumed: list[list[int]] = []
     swept = begun(monkeypatch, Told(monkeypatch))
-    accounts = SimpleNamespace(presume=lambda places: presumed.append(places.tolist()))
+    accounts = SimpleNamespace(
+        presume=lambda first, done: presumed.append((np.flatnonzero(done) + first).tolist())
+    )
     monkeypatch.setattr(swept, "_accounts", accounts)
     for shard in range(SHARDS):
         swept.heard_until.open(shard, "flow-0.1")
