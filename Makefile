@@ -14,7 +14,7 @@ LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # and the completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq openssh-client chromium
 
-.PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv stale python tools lab-tools test-tools clean
+.PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check types types-of-tests bench fuzz corpus dist venv stale python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
@@ -73,7 +73,7 @@ ifeq ($(strip $(ARGS)),)
 	@echo '== 1 of 2: unit tests, $(PROCESSES) at a time, without root'
 	$(UNIT) tests/unit tests/docs
 	@echo '== 2 of 2: system tests, $(PROCESSES) at a time, as root in namespaces'
-	$(SYSTEM) tests
+	$(SYSTEM) tests/system tests/docs
 else
 	$(PYTEST) -m 'not live' $(ARGS)
 endif
@@ -95,14 +95,14 @@ unit-pure: $(VENV)/.installed
 # A file's tests stay together and in order; most of them wait more than they compute. ARGS='-n 0 ...': in one process.
 SYSTEM := $(PYTEST) -m 'not unit and not live' -n $(PROCESSES) --dist loadfile --durations 20
 system: venv lab-tools test-tools
-	$(SYSTEM) $(or $(ARGS),tests)
+	$(SYSTEM) $(or $(ARGS),tests/system tests/docs)
 
 # SECURITY.md says what is promised; each promise has its tests here.
 attack: venv test-tools
 	$(PYTEST) -m 'attack and not live' $(ARGS)
 
 test-live: venv lab-tools test-tools
-	$(PYTEST) -m live $(ARGS)
+	$(PYTEST) -m live $(or $(ARGS),tests/system)
 
 SUITE ?= bookworm trixie
 fresh: lab-tools
@@ -112,8 +112,14 @@ fresh: lab-tools
 check: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync types types-of-tests
+
+# Each with a cache of its own: to the other's settings it would be of no use.
+types:
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file tests/mypy.ini tests benchmarks demo docs
+
+types-of-tests:
+	$(BIN)/mypy --cache-dir .mypy_cache/tests --config-file tests/mypy.ini tests benchmarks demo docs
 
 bench: venv
 	$(BIN)/python -m benchmarks $(ARGS)
