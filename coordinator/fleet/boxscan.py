@@ -27,7 +27,7 @@ from lzr import __version__
 from lzr.analysis.metadata import section
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import FAILED, LOST, MISTAKE, OK
-from lzr.fleet import dealing, lease, rates
+from lzr.fleet import distribution, lease, rates
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
 
@@ -73,7 +73,7 @@ def rate_of(lock: Lock, box: str) -> int:
     shares = [
         rates.RateShare(one.name, one.weight, one.rate_cap) for one in lock.plan.boxes if one.name in at_work
     ]
-    return rates.deal(lock.plan.rate, shares)[box]
+    return rates.distribute(lock.plan.rate, shares)[box]
 
 
 def common_words(lock: Lock, run: Run, found: RunDirectory) -> list[str]:
@@ -104,7 +104,7 @@ def words(lock: Lock, run: Run, found: RunDirectory, *, resumed: bool) -> list[s
     return [
         *common_words(lock, run, found),
         f"--shards={plan.shards}",
-        f"--shard={dealing.ranges(run.shards)}",
+        f"--shard={distribution.ranges(run.shards)}",
         f"--seed={plan.seed}",
         f"--rate={rate_of(lock, run.box)}",
         f"--metadata-file={found.metadata}",

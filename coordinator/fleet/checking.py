@@ -20,7 +20,7 @@ from coordinator.input import networklists
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
-from lzr.fleet import dealing, planoptions
+from lzr.fleet import distribution, planoptions
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock
@@ -67,7 +67,7 @@ def _run(argv: list[str], runs: Runs) -> int:
     )
     if not asked.quiet:
         for run in lock.current:
-            shards = dealing.ranges(run.shards)
+            shards = distribution.ranges(run.shards)
             print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
         print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {news}"))
     return OK

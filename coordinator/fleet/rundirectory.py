@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from coordinator.endpoints.named import LONGEST_PATH
 from coordinator.files.exclusive import exclusive
 from coordinator.files.owned import enter
-from coordinator.fleet import lockfile, orderfile
+from coordinator.fleet import blockorderfile, lockfile
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
@@ -69,8 +69,8 @@ class RunDirectory:
 
     @property
     def orders(self) -> str:
-        """Orders to block (`lzr.fleet.orders`)."""
-        return f"{self.plan}/{orderfile.NAME}"
+        """Orders to block (`lzr.fleet.blockorders`)."""
+        return f"{self.plan}/{blockorderfile.NAME}"
 
 
 def root(plan: Plan) -> str:

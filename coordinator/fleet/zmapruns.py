@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.checkpoint.checkpoint import HANDED, load
-from coordinator.fleet import boxscan, leasefile, lockfile, orderfile, rundirectory, zmapstate
+from coordinator.fleet import blockorderfile, boxscan, leasefile, lockfile, rundirectory, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import put_up
 from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import LOST, MISTAKE
-from lzr.fleet import dealing, lease
+from lzr.fleet import distribution, lease
 from lzr.fleet.lock import Lock, Run
 from lzr.options import parse
 from lzr.options.table import Options
@@ -217,7 +217,7 @@ def write_blocklist(lock: Lock, found: RunDirectory) -> None:
             parts.append(Path(path).read_bytes())
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
-    kept = orderfile.read(found.orders)
+    kept = blockorderfile.read(found.orders)
     parts += [
         f"{network}\n".encode() for order in kept.orders for network in order.networks if ":" not in network
     ]
@@ -253,7 +253,7 @@ def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: ShardEndin
 
 
 def _shown(run: Run) -> int | str:
-    return run.shards[0] if len(run.shards) == 1 else dealing.ranges(run.shards)
+    return run.shards[0] if len(run.shards) == 1 else distribution.ranges(run.shards)
 
 
 def _how(ending: ShardEnding) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lzr.errors import UsageError, printable
-from lzr.fleet import dealing
+from lzr.fleet import distribution
 from lzr.fleet.lock import Lock
 
 MOST_REASON = 200
@@ -72,7 +72,7 @@ def consequences(before: Lock, after: Lock, box: str, asked: int | None) -> list
 
 
 def _shards(shards: Sequence[int]) -> str:
-    return f"{'shard' if len(shards) == 1 else 'shards'} {dealing.ranges(shards)}"
+    return f"{'shard' if len(shards) == 1 else 'shards'} {distribution.ranges(shards)}"
 
 
 def _twice(lock: Lock, lost: int, asked: int | None) -> str:

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from lzr.errors import UsageError, printable
-from lzr.fleet import dealing
+from lzr.fleet import distribution
 from lzr.fleet import plan as plans
 from lzr.fleet.plan import Plan
 from lzr.options.kinds import amounts
@@ -91,7 +91,7 @@ class Lock:
     def gains(self) -> str:
         """Which box got which shards with this generation, as text."""
         new = [run for run in self.runs if run.generation == self.generation]
-        return ", ".join(f"{run.box} has {dealing.ranges(run.shards)}" for run in new)
+        return ", ".join(f"{run.box} has {distribution.ranges(run.shards)}" for run in new)
 
     @property
     def current(self) -> tuple[Run, ...]:
@@ -120,7 +120,7 @@ class Lock:
             raise UsageError(f"{printable(source)} has no shard to give up")
         if len(lost) < len(boxes):
             raise UsageError(f"{printable(source)} has {len(lost)} shards, too few for {len(boxes)} boxes")
-        owner = dealing.moved(self.owner, lost, [(box.name, box.weight) for box in boxes])
+        owner = distribution.moved(self.owner, lost, [(box.name, box.weight) for box in boxes])
         generation = self.generation + 1
         runs = tuple(
             Run(
@@ -145,7 +145,7 @@ class Lock:
                 {
                     "box": run.box,
                     "generation": run.generation,
-                    "shards": dealing.ranges(run.shards),
+                    "shards": distribution.ranges(run.shards),
                     "source": list(run.source),
                     **({"reason": run.reason} if run.reason else {}),
                 }
@@ -178,7 +178,7 @@ def settled(
     blocklist_sha256: str,
 ) -> Lock:
     """The lock of a plan that nobody has begun: generation 1, shards dealt by weight."""
-    owner = dealing.deal(plan.shards, [(box.name, box.weight) for box in plan.boxes])
+    owner = distribution.distribute(plan.shards, [(box.name, box.weight) for box in plan.boxes])
     runs = tuple(
         Run(box.name, 1, tuple(n for n, name in enumerate(owner) if name == box.name), box.source)
         for box in plan.boxes

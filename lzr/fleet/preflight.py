@@ -217,7 +217,7 @@ def _channel(plan: Plan, box: Box, here: BoxFacts) -> Iterator[str]:
 def dealt(lock: Lock) -> Mapping[str, int]:
     """By box that has shards, its targets a second by the plan."""
     names = {run.box for run in lock.current}
-    return rates.deal(lock.plan.rate, _shares(lock.plan, names))
+    return rates.distribute(lock.plan.rate, _shares(lock.plan, names))
 
 
 def _of_all(lock: Lock) -> Iterator[str]:

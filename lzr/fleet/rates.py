@@ -17,7 +17,7 @@ class RateShare:
     cap: int | None = None
 
 
-def deal(rate: int, boxes: Iterable[RateShare]) -> Mapping[str, int]:
+def distribute(rate: int, boxes: Iterable[RateShare]) -> Mapping[str, int]:
     """By name, how many targets each box may start in a second; the sum is `rate`, or the sum of the caps if
     that is less.
 

@@ -68,7 +68,7 @@ class Wanted:
             if box.name not in gone and box.name not in own
         ]
         rate = planned if self.rate is None else self.rate
-        return {**own, **rates.deal(max(1, rate - sum(own.values())), left)}
+        return {**own, **rates.distribute(max(1, rate - sum(own.values())), left)}
 
     def to_json(self, plan: str) -> bytes:
         """As it is kept in a file. plan: id of the plan whose boxes these are."""

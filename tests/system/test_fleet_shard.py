@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.fleet import lockfile, orderfile, placing, rundirectory
+from coordinator.fleet import blockorderfile, lockfile, placing, rundirectory
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import addresses
+from lzr.fleet.blockorders import Order
 from lzr.fleet.merging import RECORD
-from lzr.fleet.orders import Order
 from tests.faults import alive, lines_in, once_each, read, title
 from tests.lab.capture import Capture, capture
 from tests.lab.net import wait_for
@@ -290,14 +290,14 @@ def test_orders_to_block_hold_from_the_first_packet_of_each_start(fleet: Fleet) 
     first, second = "10.64.0.0/22", "10.64.8.0/22"
     rundirectory.make(fleet.lock, fleet.run)
     order = Order("0" * 16, (first,), "ticket 42", "ada", 1.0)
-    orderfile.append(fleet.files.orders, [order])
+    blockorderfile.append(fleet.files.orders, [order])
     with capture(fleet.arena.far, more=f"and net {first}") as seen:
         caller = fleet.call("0")
         pid = fleet.coordinator()
         wait_for(lambda: lines_in(fleet.results) > 500, "records", 60)
         os.kill(pid, signal.SIGKILL)
         assert fleet.said(caller)[0] == 1
-        orderfile.append(fleet.files.orders, [Order("1" * 16, (second,), "ticket 43", "ada", 2.0)])
+        blockorderfile.append(fleet.files.orders, [Order("1" * 16, (second,), "ticket 43", "ada", 2.0)])
         with capture(fleet.arena.far, more=f"and net {second}") as later:
             code, said = fleet.said(fleet.call("0"))
             assert code == 0, (said, fleet.log())
@@ -432,7 +432,7 @@ def test_an_order_to_block_reaches_zmap(arena: Range, tmp_path: Path) -> None:
     fleet, blocked = zmap_fleet(arena, tmp_path, 800), "10.64.2.0/23"
     caller = fleet.call("0")
     wait_for(lambda: lines_in(fleet.results) > 30, "records", 60)
-    orderfile.append(fleet.files.orders, [Order("0" * 16, (blocked,), "ticket 42", "ada", 1.0)])
+    blockorderfile.append(fleet.files.orders, [Order("0" * 16, (blocked,), "ticket 42", "ada", 1.0)])
     wait_for(
         lambda: blocked in Path(fleet.files.here, "zmap-blocklist.conf").read_text(), "its blocklist", 30
     )

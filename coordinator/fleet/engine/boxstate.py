@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lzr.fleet import preflight
+from lzr.fleet.blockorders import Kept, Order
 from lzr.fleet.nextstep import Known
-from lzr.fleet.orders import Kept, Order
 from lzr.safetext import plain
 
 OVER = ("done", "interrupted", "failed")

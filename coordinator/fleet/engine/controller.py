@@ -19,10 +19,10 @@ from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness, NotFit
 from coordinator.fleet.engine.renewing import Renewing
 from lzr.errors import UsageError
-from lzr.fleet import nextstep, orders, preflight, steering
+from lzr.fleet import blockorders, nextstep, preflight, steering
+from lzr.fleet.blockorders import Confirmed, Kept, Order
 from lzr.fleet.lock import Lock
 from lzr.fleet.nextstep import Step
-from lzr.fleet.orders import Confirmed, Kept, Order
 from lzr.safetext import plain
 
 TURN = 0.1
@@ -287,8 +287,8 @@ class Controller:
         It is kept before anybody is told. Raises UsageError.
         """
         order = Order(secrets.token_hex(8), tuple(networks), plain(reason, 200), plain(by, 32), time.time())
-        if len(self.orders.orders) >= orders.MOST:
-            raise UsageError(f"{orders.MOST} orders are the most: put the rest into one")
+        if len(self.orders.orders) >= blockorders.MOST:
+            raise UsageError(f"{blockorders.MOST} orders are the most: put the rest into one")
         await asyncio.to_thread(self._files.add, [order])
         self.orders = Kept((*self.orders.orders, order), self.orders.confirmed)
         concerned = [

@@ -8,10 +8,10 @@ import os
 from collections.abc import Sequence
 
 from coordinator.commandline import wholefile
-from coordinator.fleet import leasefile, lockfile, orderfile
+from coordinator.fleet import blockorderfile, leasefile, lockfile
 from lzr.errors import UsageError, printable
+from lzr.fleet.blockorders import Confirmed, Kept, Order
 from lzr.fleet.lock import Lock
-from lzr.fleet.orders import Confirmed, Kept, Order
 from lzr.fleet.steering import Wanted
 
 MOST_BYTES = 1 << 20
@@ -54,11 +54,11 @@ class ControllerFiles:
 
     def orders(self) -> Kept:
         """Raises UsageError."""
-        return orderfile.read(self._orders)
+        return blockorderfile.read(self._orders)
 
     def add(self, what: Sequence[Order | Confirmed]) -> None:
         """On the disk when it returns. Raises UsageError."""
-        orderfile.append(self._orders, what, self._invoker)
+        blockorderfile.append(self._orders, what, self._invoker)
 
     def wanted(self, lock: Lock) -> Wanted:
         """What was wanted of the boxes of this plan. Raises UsageError."""

@@ -19,14 +19,14 @@ from msgspec.structs import asdict
 
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
-from coordinator.fleet import boxruns, boxscan, leasefile, orderfile, rundirectory
+from coordinator.fleet import blockorderfile, boxruns, boxscan, leasefile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.fleet.serving import examining, resultchunks
 from lzr.errors import UsageError, printable
-from lzr.fleet import orders
+from lzr.fleet import blockorders
+from lzr.fleet.blockorders import Order
 from lzr.fleet.lock import Lock, Run
-from lzr.fleet.orders import Order
 
 T = TypeVar("T")
 
@@ -226,13 +226,13 @@ class BoxSide:
 
         First they are on the disk, where every start looks, then the scan that runs is told.
         """
-        if not isinstance(given, (list, tuple)) or len(given) > orders.MOST:
+        if not isinstance(given, (list, tuple)) or len(given) > blockorders.MOST:
             raise UsageError("the orders are none")
         try:
-            wanted = [orders.order_of(one) for one in given]
+            wanted = [blockorders.order_of(one) for one in given]
         except ValueError as error:
             raise UsageError(f"an order {error}") from error
-        path = f"{await in_thread(rundirectory.make_plan, self._locked())}/{orderfile.NAME}"
+        path = f"{await in_thread(rundirectory.make_plan, self._locked())}/{blockorderfile.NAME}"
         await in_thread(_keep, path, wanted)
         until = time.monotonic() + TIMEOUT
         while not await in_thread(self._in_force, wanted):
@@ -297,8 +297,8 @@ class BoxSide:
 
 
 def _keep(path: str, wanted: list[Order]) -> None:
-    known = {order.id for order in orderfile.read(path).orders}
-    orderfile.append(path, [order for order in wanted if order.id not in known])
+    known = {order.id for order in blockorderfile.read(path).orders}
+    blockorderfile.append(path, [order for order in wanted if order.id not in known])
 
 
 def _goes_by(path: str, wanted: list[Order]) -> bool:

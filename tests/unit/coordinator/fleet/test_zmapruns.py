@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from coordinator.fleet import boxscan, orderfile, rundirectory, zmapruns, zmapstate
+from coordinator.fleet import blockorderfile, boxscan, rundirectory, zmapruns, zmapstate
 from coordinator.fleet.zmapruns import Runs, ShardEnding
 from lzr.errors import UsageError
+from lzr.fleet.blockorders import Order
 from lzr.fleet.lock import Lock, blocklist_hash, settled
-from lzr.fleet.orders import Order
 from lzr.fleet.plan import of_toml
 from lzr.options.parse import parse
 from tests.unit.lzr.fleet.test_plan import PLAN
@@ -47,7 +47,7 @@ def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
     lock = there(tmp_path)
     found = rundirectory.make(lock, lock.runs[0])
     order = Order("0" * 16, ("192.0.2.7", "2001:db8::/64"), "why", "ada", 1.0)
-    orderfile.append(found.orders, [order])
+    blockorderfile.append(found.orders, [order])
     zmapruns.write_blocklist(lock, found)
     assert Path(found.here, "zmap-blocklist.conf").read_text() == "198.18.0.0/15\n192.0.2.7\n"
 

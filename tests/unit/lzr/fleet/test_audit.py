@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands import fleet
-from lzr.fleet import audit, dealing
+from lzr.fleet import audit, distribution
 from lzr.fleet.lock import Lock
 from tests import madefleet
 
@@ -29,7 +29,7 @@ def told(lock: Lock, name: str, own: int, *, read: int = 1000, unparsable: int =
             "plan_id": lock.id,
             "generation": run.generation,
             "shards": lock.plan.shards,
-            "shard": dealing.ranges(run.shards),
+            "shard": distribution.ranges(run.shards),
         },
         "inputs": {"read": read, "fates": fates, "agree": True},
         "input": {"sha256": madefleet.SUM},

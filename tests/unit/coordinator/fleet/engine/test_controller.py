@@ -14,8 +14,8 @@ from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.engine import BoxError, Engine, ReceivedReport, Unheard
+from lzr.fleet.blockorders import Kept
 from lzr.fleet.lock import Lock
-from lzr.fleet.orders import Kept
 from lzr.fleet.steering import Wanted
 from tests import madefleet
 

@@ -1,7 +1,8 @@
 """Orders to block networks on all boxes, as a file keeps them, and which boxes have confirmed which order.
 
 A line is a JSON object: an order (`networks`), or a box's confirmation (`box`). A controller keeps both, a
-box only the orders it was given. A line that was cut off, as the last one may be, is ignored.
+box only the orders it was given. A line that was cut off, as the last one may be, is ignored. Those of a
+single scan are in `lzr.targets.blockorders`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def shares(count: int, weights: Sequence[float]) -> list[int]:
     return whole
 
 
-def deal(shards: int, boxes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
+def distribute(shards: int, boxes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
     """By shard, the name of the box that gets it. boxes: (name, weight)."""
     owner: list[str] = []
     for (name, _), count in zip(boxes, shares(shards, [weight for _, weight in boxes]), strict=True):
@@ -39,7 +39,7 @@ def moved(owner: Sequence[str], given_up: Sequence[int], to: Sequence[tuple[str,
     """
     now = list(owner)
     lost = sorted(given_up)
-    for shard, name in zip(lost, deal(len(lost), to), strict=True):
+    for shard, name in zip(lost, distribute(len(lost), to), strict=True):
         now[shard] = name
     return tuple(now)
 

@@ -1,4 +1,4 @@
-"""The file of orders to block somebody (`lzr.fleet.orders`): appended to, synced, never rewritten."""
+"""The file of orders to block somebody (`lzr.fleet.blockorders`): appended to, synced, never rewritten."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from coordinator.files.reach import reach
 from lzr.errors import UsageError, printable
-from lzr.fleet import orders
-from lzr.fleet.orders import Confirmed, Kept, Order
+from lzr.fleet import blockorders
+from lzr.fleet.blockorders import Confirmed, Kept, Order
 
 NAME = "blocks.jsonl"
 MOST_BYTES = 64 << 20
@@ -26,12 +26,12 @@ def read(path: str) -> Kept:
     except OSError as error:
         raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as file:
-        return orders.read(file.read(MOST_BYTES).splitlines())[0]
+        return blockorders.read(file.read(MOST_BYTES).splitlines())[0]
 
 
 def append(path: str, what: Sequence[Order | Confirmed], invoker: tuple[int, int] | None = None) -> None:
     """Add to it; on the disk when this returns. Raises UsageError."""
-    data = b"".join(map(orders.line, what))
+    data = b"".join(map(blockorders.line, what))
     if not data:
         return
     try:

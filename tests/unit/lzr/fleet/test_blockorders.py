@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fleet.orders import Confirmed, Kept, Order, line, order_of, read
+from lzr.fleet.blockorders import Confirmed, Kept, Order, line, order_of, read
 
 ONE = Order("0123456789abcdef", ("192.0.2.0/24", "2001:db8::/32"), "ticket 42", "alice", 1.5)
 TWO = Order("00000000000000ff", ("198.51.100.7",), "", "", 2.0)

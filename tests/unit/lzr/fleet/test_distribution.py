@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fleet.dealing import deal, moved, ranges, shares
+from lzr.fleet.distribution import distribute, moved, ranges, shares
 from lzr.options.kinds.amounts import shard_list
 
 WEIGHTS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=12)
@@ -27,7 +27,7 @@ def test_by_weight() -> None:
 @given(st.integers(12, 300), WEIGHTS, st.data())
 def test_only_what_was_given_up_moves(count: int, weights: list[float], data: st.DataObject) -> None:
     boxes = [(f"b{at}", weight) for at, weight in enumerate(weights)]
-    owner = deal(count, boxes)
+    owner = distribute(count, boxes)
     lost = data.draw(st.lists(st.integers(0, count - 1), min_size=2, unique=True))
     after = moved(owner, lost, [("x", 1), ("y", 3)])
     assert {at for at in range(count) if after[at] != owner[at]} == set(lost)
