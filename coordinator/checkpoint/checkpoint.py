@@ -29,6 +29,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.checkpoint.cadence import pause
 from coordinator.checkpoint.hashes import LISTS, InputHash, digests
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.saved import Saved, SavedOutput
@@ -37,10 +38,6 @@ from coordinator.files.owned import enter
 from lzr.errors import UsageError, printable
 from lzr.options import resume
 from lzr.options.table import Options
-
-EVERY = 1.0
-"""Least seconds between two checkpoints. A judgement: so much of a scan's work is repeated after a crash;
-more often, and a disk would be syncing all the time."""
 
 _TIMEOUT = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
@@ -90,8 +87,9 @@ class Checkpoint:
         self._invoker = invoker
         self._place = place
         self._presumed = 0, np.zeros(0, np.bool_)
+        self._took = 0.0  # seconds, for the last one
         self._next = 0.0
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
         self._trouble = ""
         self._reported = False
 
@@ -147,18 +145,17 @@ class Checkpoint:
         if self._trouble and not self._reported:
             self._reported = True
             note(self._trouble)
-        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+        if now < self._next or (self.thread is not None and self.thread.is_alive()):
             return
-        self._next = now + EVERY
-        data = self._snapshot(outputs(), summary())
-        what = data, list(descriptors), len(self.blocks)
-        self._thread = threading.Thread(target=self._save, args=what, daemon=True)
-        self._thread.start()
+        self._next = now + pause(sweep=bool(self.options.target_ports), took=self._took)
+        what = self._snapshot(outputs(), summary()), list(descriptors), len(self.blocks)
+        self.thread = threading.Thread(target=self._save, args=what, daemon=True)
+        self.thread.start()
 
     def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
         """Save the last checkpoint and wait for it. Returns what went wrong, or an empty text."""
-        if self._thread is not None:
-            self._thread.join()
+        if self.thread is not None:
+            self.thread.join()
         self._trouble = ""
         self._save(self._snapshot(outputs, summary, ended=True), descriptors, len(self.blocks))
         return self._trouble
@@ -185,6 +182,7 @@ class Checkpoint:
         ).pack()
 
     def _save(self, data: bytes, descriptors: Sequence[int], blocks: int) -> None:
+        begun = time.monotonic()
         try:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError) if not is_regular(descriptor) else contextlib.nullcontext():
@@ -198,6 +196,7 @@ class Checkpoint:
                 if place != self._place:
                     os.close(place)
             self._trouble, self._reported, self.kept_blocks = "", False, blocks
+            self._took = time.monotonic() - begun
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
 

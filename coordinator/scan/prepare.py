@@ -13,6 +13,7 @@ from secrets import randbits as random_bits
 from msgspec import Struct
 from msgspec.structs import replace
 
+from coordinator.checkpoint.cadence import EVERY_OF_SWEEP
 from coordinator.console.console import About, Console
 from coordinator.console.signals import Signals
 from coordinator.doctor import checks, facts
@@ -223,12 +224,21 @@ def _job(
         uid=opened.run_as[0],
         gid=opened.run_as[1],
         cores=cpus.order() if options.pin else (),
-        report_every=shown.report_every,
+        report_every=_report_every(options, shown),
         findings=shown.findings is not None,
         own_user=options.user is None and ownuser.is_own(opened.run_as[0]),
         handshake_orders=() if by_port is None else by_port.orders,
         order_of_port=b"" if by_port is None else zlib.compress(by_port.of_port.tobytes()),
     )
+
+
+def _report_every(options: Options, shown: Console) -> float:
+    """Seconds between two reports of other processes. A checkpoint takes no pair of a sweep for silent before
+    all answers up to some time after its SYN have been reported.
+    """
+    if options.target_ports and options.checkpoint:
+        return min(shown.report_every, EVERY_OF_SWEEP / 2)
+    return shown.report_every
 
 
 def _open_sockets(

@@ -43,8 +43,9 @@ counts."""
 AGAIN_DROPPED = 2
 """How often a stretch is assigned again because frames found no room. A judgement: the workers' limits on
 outstanding flows halve meanwhile; a machine may always be too slow, and a sweep has to end all the same."""
-SETTLED = 1.0
-"""Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent."""
+SETTLED = 0.5
+"""Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent. A judgement:
+with the time between two checkpoints, and two reports, about a second's SYNs are sent again at most."""
 
 
 class Stretch(Struct):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.checkpoint import checkpoint
+from coordinator.checkpoint import cadence, checkpoint
 from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint, restored
 from coordinator.checkpoint.hashes import InputDiffers, InputHash
 from coordinator.checkpoint.progress import Progress
@@ -31,6 +32,7 @@ from lzr.options.parse import parse
 from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger
 from lzr.sweep import everywhere
+from lzr.sweep.scheduler import SETTLED
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.lists import ListReader
 from lzr.targets.zmap import ZmapReader
@@ -238,6 +240,48 @@ def test_a_tick_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert found is not None
     assert found.progress.low == 5
     assert said == []
+
+
+def saves(made: Checkpoint, directory: Path, moments: list[float]) -> list[float]:
+    """At which of these moments a checkpoint is saved, each on the disk before the next moment."""
+    begun: list[float] = []
+    for number, now in enumerate(moments):
+        made.settled(lines(number))
+
+        def outputs(now: float = now) -> list[SavedOutput]:
+            begun.append(now)
+            return []
+
+        made.tick(now, [], outputs, dict, lambda _: None)
+        if begun and begun[-1] == now:
+            assert made.thread is not None
+            made.thread.join(60)
+            assert on_disk(directory) == number + 1
+    return begun
+
+
+def on_disk(directory: Path) -> int:
+    found = load(directory)
+    return 0 if found is None else found.progress.low
+
+
+def test_a_sweep_saves_so_often_that_less_than_a_second_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = [at / 50 for at in range(100)]
+    sweep = LIST.replace(target_ports=((80, 80),))
+    (tmp_path / "list").mkdir()
+    (tmp_path / "sweep").mkdir()
+    monkeypatch.setattr(cadence, "_SHARE", 1e9)  # the disk is quick
+    assert saves(Checkpoint(tmp_path / "list", LIST), tmp_path / "list", rounds) == [0.0, 1.0]
+    often = saves(Checkpoint(tmp_path / "sweep", sweep), tmp_path / "sweep", rounds)
+    assert max(after - before for before, after in pairwise(often)) + SETTLED < 1.0
+
+
+def test_a_slow_disk_is_not_kept_busy_by_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Checkpoint(tmp_path, LIST.replace(target_ports=((80, 80),)))
+    monkeypatch.setattr(cadence, "_SHARE", 1e-9)  # each save takes longer than may be
+    assert saves(made, tmp_path, [at / 10 for at in range(25)]) == [0.0, 0.2, 1.2, 2.2]
 
 
 # --- the directory and the options -----------------------------------------------------------------------
