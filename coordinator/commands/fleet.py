@@ -65,35 +65,44 @@ ALL_BOXES = (
         "start",
         "PLAN",
         "have every box begin, or go on with, its run",
-        "coordinator.fleet.engine.starting:main",
+        "coordinator.fleet.engine.startcommand:main",
     ),
     Word("up", "PLAN", "start workers on all boxes, through ssh", "coordinator.fleet.engine.ssh:up"),
     Word("down", "PLAN", "end those workers; scans go on", "coordinator.fleet.engine.ssh:down"),
-    Word("status", "PLAN", "how every box is", "coordinator.fleet.engine.telling:status"),
-    Word("rate", "PLAN N", "set the rate of all boxes together", "coordinator.fleet.engine.telling:rate"),
-    Word("pause", "PLAN", "have all boxes, or one, wait", "coordinator.fleet.engine.telling:pause"),
-    Word("resume", "PLAN", "have them go on", "coordinator.fleet.engine.telling:resume"),
+    Word("status", "PLAN", "how every box is", "coordinator.fleet.engine.steercommands:status"),
+    Word(
+        "rate", "PLAN N", "set the rate of all boxes together", "coordinator.fleet.engine.steercommands:rate"
+    ),
+    Word("pause", "PLAN", "have all boxes, or one, wait", "coordinator.fleet.engine.steercommands:pause"),
+    Word("resume", "PLAN", "have them go on", "coordinator.fleet.engine.steercommands:resume"),
     Word(
         "drain",
         "PLAN",
         "have all boxes, or one, finish what is in flight and end",
-        "coordinator.fleet.engine.telling:drain",
+        "coordinator.fleet.engine.steercommands:drain",
     ),
-    Word("quit", "PLAN", "have all boxes, or one, end at once", "coordinator.fleet.engine.telling:quit_"),
+    Word(
+        "quit", "PLAN", "have all boxes, or one, end at once", "coordinator.fleet.engine.steercommands:quit_"
+    ),
     Word(
         "block",
         "PLAN NET ...",
         "no packet more to a network, from any box",
-        "coordinator.fleet.engine.telling:block",
+        "coordinator.fleet.engine.steercommands:block",
     ),
 )
 """What a controller does, on all boxes."""
 
 LOOKING = (
     Word("watch", "PLAN", "all boxes on one screen", "coordinator.fleet.engine.watchcommand:main"),
-    Word("merge", "PLAN [FILE...]", "results of all runs as one file", "coordinator.fleet.results:merge"),
     Word(
-        "ledger", "PLAN [FILE...]", "has every input its fate, once?", "coordinator.fleet.results:tell_ledger"
+        "merge", "PLAN [FILE...]", "results of all runs as one file", "coordinator.fleet.mergecommand:merge"
+    ),
+    Word(
+        "ledger",
+        "PLAN [FILE...]",
+        "has every input its fate, once?",
+        "coordinator.fleet.mergecommand:tell_ledger",
     ),
 )
 """What shows all boxes, and makes one of their results."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from coordinator.commandline import running
 from coordinator.files.filereader import FileReader
-from coordinator.fleet import leasefile, lockfile, placing
+from coordinator.fleet import leasefile, lockfile, shardlookup
 from coordinator.input import networklists
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
@@ -126,9 +126,9 @@ def _check_leftover(plan: Plan) -> None:
 
     try:
         if plan.input is None:
-            placing.whole(plan, leave)
+            shardlookup.whole(plan, leave)
             return
-        options = parse.parse([*placing.listed(plan), "--send-syns"])
+        options = parse.parse([*shardlookup.listed(plan), "--send-syns"])
         lists = networklists.policy(options, FileReader(lambda _: False, lambda _: None), leave)
     except UsageError:
         if names:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.fleet import lockfile
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import controllerclient
 from coordinator.fleet.rundirectory import RunDirectory, is_running
 from tests.lab.boxes import Box, Boxes, packets
 from tests.lab.net import Lab, lab, run
@@ -265,7 +265,7 @@ def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab)
     assert boxes.lock.read_bytes() == lock
     blocked = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "mail", check=False)
     assert (blocked.returncode, blocked.stderr) == (0, "")
-    socket_of = asking.where(lockfile.settled(str(boxes.plan)))
+    socket_of = controllerclient.where(lockfile.settled(str(boxes.plan)))
     other = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     refused = boxes.controller.run(*nobody, "/usr/bin/python3", "-c", other, socket_of, check=False)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.fleet import blockorderfile, lockfile, placing, rundirectory
+from coordinator.fleet import blockorderfile, lockfile, rundirectory, shardlookup
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import addresses
 from lzr.fleet.blockorders import Order
@@ -131,7 +131,7 @@ class Fleet:
         for row, host in zip(rows, hosts, strict=True):
             row["peer_hi"], row["peer_lo"] = addresses.parse(host)
         rows["peer_port"] = PORT
-        return placing.of(self.lock)(rows)
+        return shardlookup.of(self.lock)(rows)
 
     def logs(self) -> list[str]:
         return [path.read_text()[-2000:] for path in Path(self.files.plan).rglob("log.txt")]

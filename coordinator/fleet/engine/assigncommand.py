@@ -6,7 +6,7 @@ from typing import Any
 
 from coordinator.fleet import assigning
 from coordinator.fleet.boxscan import Outcome
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import controllerclient
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock, Run
 
@@ -24,7 +24,7 @@ def heard(lock: Lock, run: Run) -> Outcome | None:
     if found is not None:
         return found
     try:
-        answer = asking.ask(lock, do="call", what="state", box=run.box)["answer"]
+        answer = controllerclient.ask(lock, do="call", what="state", box=run.box)["answer"]
     except UsageError:  # no controller, or no box
         return None
     return outcome(answer)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from coordinator.fleet import checking
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import controllerclient
 
 
 def main(argv: list[str]) -> int:
     """The exit status: 0 settled (or nothing has changed), 2 a mistake."""
-    return checking.main(argv, asking.runs)
+    return checking.main(argv, controllerclient.runs)

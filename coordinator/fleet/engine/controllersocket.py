@@ -15,9 +15,9 @@ from typing import Any
 
 from coordinator.endpoints import control
 from coordinator.endpoints.named import ControlError, Named
-from coordinator.fleet.engine.asking import where
 from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
+from coordinator.fleet.engine.controllerclient import where
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock

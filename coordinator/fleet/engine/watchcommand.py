@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from coordinator.commandline import running
 from coordinator.fleet import lockfile
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import controllerclient
 from coordinator.fleet.watching import screen
 from coordinator.fleet.watching.hearing import heard, kept, over
 from coordinator.fleet.watching.screen import Looked
@@ -44,7 +44,7 @@ class ControllerStatus:
 
     def ask(self) -> None:
         """Raises UsageError where it does not answer."""
-        reply = asking.ask(self._lock, _TIMEOUT, do="status")
+        reply = controllerclient.ask(self._lock, _TIMEOUT, do="status")
         if reply.get("generation") != self._lock.generation:
             self._lock = lockfile.settled(self._plan)
         self._heard = kept(heard(reply), self._heard)

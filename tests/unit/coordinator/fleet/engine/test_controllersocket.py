@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coordinator.fleet import certs, lockfile
-from coordinator.fleet.engine import asking, controllersocket
+from coordinator.fleet.engine import controllerclient, controllersocket
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.controllersocket import ControllerSocket
@@ -30,17 +30,17 @@ def test_what_is_asked_of_boxes_that_are_away_is_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(asking.control, "directories", lambda: [tmp_path / "run"])
+    monkeypatch.setattr(controllerclient.control, "directories", lambda: [tmp_path / "run"])
     plan = str(tmp_path / "plan.lock.json")
     lockfile.write(plan, lock)
     said: list[tuple[str, str]] = []
 
     def ask(**request: Any) -> dict[str, Any]:
-        return asking.ask(lock, 20, **request)
+        return controllerclient.ask(lock, 20, **request)
 
     def raw(line: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(asking.where(lock)))
+            sock.connect(str(controllerclient.where(lock)))
             sock.sendall(line)
             found: dict[str, Any] = json.loads(sock.makefile().readline())
             return found
@@ -65,7 +65,7 @@ def test_what_is_asked_of_boxes_that_are_away_is_kept(
                     answer = await asyncio.to_thread(raw, line)
                     assert answer["ok"] is False
                     assert answer["error"]
-            assert not asking.where(lock).exists()
+            assert not controllerclient.where(lock).exists()
             again = Controller(lock, engine, ControllerFiles(plan), lambda *one: said.append(one))
             async with ControllerSocket(again, engine):
                 told = await asyncio.to_thread(ask, do="status")
@@ -73,7 +73,7 @@ def test_what_is_asked_of_boxes_that_are_away_is_kept(
                 ("ams1", False, 1), ("fra1", True, 1),
             ]  # fmt: skip
             assert (told["rate"], told["orders"][0]["by"]) == (600, "ada")
-        with pytest.raises(asking.NoController, match="lzr fleet start"):
+        with pytest.raises(controllerclient.NoController, match="lzr fleet start"):
             ask(do="status")
 
     asyncio.run(asyncio.wait_for(whole(), 60))

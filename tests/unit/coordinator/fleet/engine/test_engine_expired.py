@@ -12,7 +12,7 @@ import pytest
 from coordinator.fleet import certs
 from coordinator.fleet.certs import CONTROLLER, TlsIdentity
 from coordinator.fleet.engine.engine import Engine
-from coordinator.fleet.engine.starting import Refusals
+from coordinator.fleet.engine.startcommand import Refusals
 from coordinator.fleet.serving import transport
 from coordinator.fleet.serving import worker as serving
 from coordinator.fleet.serving.boxside import BoxSide

@@ -16,7 +16,7 @@ from typing import Any
 
 from coordinator.analysis import beside, reading, writing
 from coordinator.commandline import progressbar, running, wholefile
-from coordinator.fleet import fetching, lockfile, placing
+from coordinator.fleet import fetching, lockfile, shardlookup
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
@@ -57,7 +57,7 @@ def _merge(argv: list[str]) -> int:
         reading.duckdb()  # or a sentence, before anything is read
     with (
         wholefile.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
-        Merger(Generations(lock.runs, lock.plan.shards, placing.of(lock))) as merger,
+        Merger(Generations(lock.runs, lock.plan.shards, shardlookup.of(lock))) as merger,
     ):
         with progressbar.Bar("read") as bar:
             bar.total = sum(map(_size, results))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands import fleet
-from coordinator.fleet import lockfile, results
+from coordinator.fleet import lockfile, mergecommand
 from tests import madefleet, madescans
 
 
@@ -64,7 +64,7 @@ def test_any_order_gives_the_same_bytes_and_again_with_its_parts(
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_read(
     plan: Path, parts: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results.placing, "of", None)  # reads the input of a plan
+    monkeypatch.setattr(mergecommand.shardlookup, "of", None)  # reads the input of a plan
     assert merge(plan, "/nowhere/all.json", parts) == 2
     assert "cannot write /nowhere/all.json" in capsys.readouterr().err
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coordinator.files.filereader import FileReader
-from coordinator.fleet import checking, lockfile, placing
+from coordinator.fleet import checking, lockfile, shardlookup
 from coordinator.input import networklists
 from coordinator.input.sweptspace import swept
 from lzr.errors import UsageError
@@ -38,9 +38,9 @@ def settled(folder: Path, what: str) -> Lock:
 def test_a_list_is_dealt_by_hash_unless_it_has_names(tmp_path: Path, text: str, named: bool) -> None:
     (tmp_path / "targets.txt").write_text(text)
     lock = settled(tmp_path, 'input = "targets.txt"')
-    assert placing.of(lock) == (anywhere if named else Hashed(12))
+    assert shardlookup.of(lock) == (anywhere if named else Hashed(12))
     (tmp_path / "targets.txt").unlink()
-    assert placing.of(lock) == Hashed(12)
+    assert shardlookup.of(lock) == Hashed(12)
 
 
 def test_a_sweep_is_dealt_by_place_as_its_boxes_see_it(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_sweep_is_dealt_by_place_as_its_boxes_see_it(tmp_path: Path) -> None:
     lock = settled(
         tmp_path, 'targets = ["198.18.0.0/25"]\ntarget-ports = "80,443"\nblocklist = ["blocklist"]'
     )
-    of = placing.of(lock)
+    of = shardlookup.of(lock)
     seen = 0
     for shard in range(12):
         words = [
@@ -65,8 +65,8 @@ def test_a_sweep_is_dealt_by_place_as_its_boxes_see_it(tmp_path: Path) -> None:
         assert set(of(rows).tolist()) == {shard}
         seen += len(rows)
         rows["peer_port"] = 22
-        assert set(of(rows).tolist()) == {placing.NOBODYS}
+        assert set(of(rows).tolist()) == {shardlookup.NOBODYS}
     assert seen == (128 - 16) * 2
     (tmp_path / "blocklist").write_text("198.18.0.0/27\n")
     with pytest.raises(UsageError, match="not what it was"):
-        placing.of(lock)
+        shardlookup.of(lock)

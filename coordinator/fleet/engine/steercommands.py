@@ -18,7 +18,7 @@ from coordinator.commands import ctl
 from coordinator.endpoints import requests
 from coordinator.endpoints.requests import CommandError
 from coordinator.fleet import certs, lockfile
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import controllerclient
 from coordinator.monitor import numbers
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
@@ -191,8 +191,8 @@ def _block(argv: list[str]) -> int:
     lock = lockfile.settled(asked.plan)
     what: dict[str, Any] = {"networks": list(command.networks), "reason": command.reason, "by": command.by}
     try:
-        found = asking.ask(lock, do="block", **what)
-    except asking.NoController:
+        found = controllerclient.ask(lock, do="block", **what)
+    except controllerclient.NoController:
         running.say(
             "fleet block", "no controller runs here, so this is one until the boxes have confirmed it"
         )
@@ -240,7 +240,7 @@ def _cut(words: Sequence[str], name: str) -> tuple[list[str], str]:
 
 
 def _ask(plan: str, **request: Any) -> dict[str, Any]:
-    return asking.ask(lockfile.settled(plan), **request)
+    return controllerclient.ask(lockfile.settled(plan), **request)
 
 
 def _one(boxes: list[str] | None) -> list[str] | None:

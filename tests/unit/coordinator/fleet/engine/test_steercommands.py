@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.fleet.engine.telling import _lines
+from coordinator.fleet.engine.steercommands import _lines
 
 BOX: dict[str, Any] = {
     "name": "fra1", "shards": 32, "state": "running", "begun": True, "heard": 1.0, "silent": False,
