@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages
-from lzr.pacing.maxrate import Budget
-from lzr.packet.segments import SYN_OCTETS, Builder
+from lzr.packet.segments import SYN_OCTETS
 from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import overview
@@ -23,7 +22,6 @@ from workers.flow.outstanding import Outstanding, prompt
 from workers.flow.overflows import Overflows
 from workers.flow.refused import segments_of
 from workers.flow.ring import Arrivals, OtherRings, Ring
-from workers.flow.sendpaths import Routed
 from workers.flow.sweeper import Reports, Sweeper
 from workers.flow.transmit import Transmit
 
@@ -60,18 +58,15 @@ ms."""
 class FlowEngine:
     """Targets and received frames in; frames to send and outcomes for the collector out.
 
-    outbox: takes the outcomes. budget: limits of packets and bits a second, None for no limit. routed: sends
-    packets that the kernel has to route. icmp: sockets of ICMP errors, in a sweep; the worker with the first
-    shard reads them. others: the receive rings of other workers.
+    outbox: takes the outcomes. transmit: sends the frames. icmp: sockets of ICMP errors, in a sweep; the
+    worker with the first shard reads them. others: the receive rings of other workers.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         table: FlowTable,
-        builder: Builder,
-        budget: Budget | None = None,
-        routed: Routed | None = None,
+        transmit: Transmit,
         icmp: ICMPErrors | None = None,
         others: OtherRings | None = None,
     ) -> None:
@@ -79,7 +74,7 @@ class FlowEngine:
         self.table = table
         self.rings: dict[int, Ring] = {}  # by shard
         self.backlog = Backlog(config.secrets.shard, config.shards)
-        self.transmit = Transmit(builder, table.timers.postpone, budget, config.shards, routed)
+        self.transmit = transmit
         self.outbox = outbox
         self.looked = 0
         """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until

@@ -39,6 +39,7 @@ from workers.flow.icmperrors import ICMPErrors
 from workers.flow.outbox import Outbox
 from workers.flow.ring import OtherRings, Ring
 from workers.flow.sendpaths import Routed
+from workers.flow.transmit import Transmit
 from workers.flow.transmitring import SendFailure
 from workers.ipc import channels
 
@@ -94,7 +95,8 @@ class FlowWorker:
         routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
         icmp = ICMPErrors(errors) if errors else None
         others = OtherRings(sockets[: job.shards], positions, job.frames)
-        self._engine = FlowEngine(outbox, table, builder, budget, routed, icmp, others)
+        transmit = Transmit(builder, table.timers.postpone, budget, job.shards, routed)
+        self._engine = FlowEngine(outbox, table, transmit, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.

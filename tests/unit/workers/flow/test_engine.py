@@ -23,7 +23,8 @@ from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import AHEAD, OPEN, SMALL, TAKE, FlowEngine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import RefusedFrames
-from workers.flow.ring import Arrivals
+from workers.flow.ring import Arrivals, OtherRings
+from workers.flow.transmit import Transmit
 
 
 class Unused:
@@ -36,6 +37,13 @@ class Unused:
 
     def block(self, policy: Blocklist) -> None:
         """There is nothing to hold back."""
+
+
+def engine_of(table: FlowTable, others: OtherRings | None = None) -> FlowEngine:
+    """An engine without limits on what it sends."""
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), table.config.probes)
+    transmit = Transmit(builder, table.timers.postpone, None, table.config.shards)
+    return FlowEngine(Outbox(1), table, transmit, others=others)
 
 
 class Queue:
@@ -61,7 +69,7 @@ class Queue:
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):
         engine.add(shard, ring)
@@ -75,7 +83,7 @@ def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read(
     """Else whoever answered into it meanwhile could be called silent."""
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     rings: list[Any] = [Queue(0), Queue(3)]
     engine.add(0, rings[0])
     engine.turn(1000, 1000)
@@ -91,7 +99,7 @@ def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read(
 def test_no_more_is_begun_at_once_than_half_of_what_the_rings_hold() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     steps = []
     for shard in range(3):
         ring: Any = Queue(0)
@@ -133,7 +141,7 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     target = np.zeros(1, TARGET)
     target["peer_lo"], target["own_lo"], target["peer_port"], target["own_port"] = 7, 9, 80, 40000
     target["window"], target["seq"], target["ack"] = 1000, 100, 200
@@ -162,7 +170,7 @@ def test_nobody_is_called_silent_whose_answer_may_have_found_no_room() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(FlowConfig(probes, retransmit_wait=1.0, timeout=2.0))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     targets = np.zeros(40, TARGET)
     targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(40) + 7, 80, 40000
     targets["window"], targets["ticket"] = 1000, np.arange(40)
@@ -189,7 +197,7 @@ def test_a_flood_does_not_stop_the_clock() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     target = np.zeros(1, TARGET)
     target["window"] = 1000
     table.open(target, 0, epoch)
@@ -208,7 +216,7 @@ def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
     """Flows in all states; one that has its data from an earlier handshake keeps its record."""
     probes = (ProbeTemplate((b"hello",)), ProbeTemplate((b"again",)))
     table = FlowTable(FlowConfig(probes, force_all_handshakes=True))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     targets = np.zeros(6, TARGET)
     targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(6) + 100, 80, 40000
     targets["window"], targets["line"], targets["ticket"] = 1000, np.arange(6), np.arange(6)
@@ -259,7 +267,7 @@ def test_a_reply_that_has_begun_is_kept(state: FlowState) -> None:
 def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_sent() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     nobody = np.zeros(0, np.uint64)
     space = Space(ranges_of("198.18.0.0/24"), [(80, 80)])
     engine.sweep(messages.Swept((1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, nobody, nobody))
@@ -281,7 +289,7 @@ def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_s
 def test_hosts_that_answer_on_any_port_are_reported_as_they_are_found() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes, haf=1))
-    engine = FlowEngine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    engine = engine_of(table)
     assert engine.heard(last=True) == []
     nobody = np.zeros(0, np.uint64)
     space = Space(ranges_of("198.18.0.0/24"), [(80, 99)])
@@ -300,8 +308,7 @@ def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: py
     probes = (ProbeTemplate((b"x",)),)
     others: Any = SimpleNamespace(full=False)
     others.filling = lambda own: others.full and 1 not in own
-    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
-    engine = FlowEngine(Outbox(1), FlowTable(FlowConfig(probes)), builder, others=others)
+    engine = engine_of(FlowTable(FlowConfig(probes)), others=others)
     sent: list[int] = []
     monkeypatch.setattr(engine.transmit, "spread", lambda syns, *_, **__: sent.append(len(syns)))
     space, own = Space(ranges_of("198.18.0.0/24"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
@@ -339,8 +346,7 @@ def test_fewer_turns_are_made_where_few_answers_are_expected(
     monkeypatch: pytest.MonkeyPatch, pairs: int, part: int
 ) -> None:
     probes = (ProbeTemplate((b"x",)),)
-    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
-    engine = FlowEngine(Outbox(1), FlowTable(FlowConfig(probes)), builder)
+    engine = engine_of(FlowTable(FlowConfig(probes)))
     sent: list[int] = []
     monkeypatch.setattr(engine.transmit, "spread", lambda syns, *_, **__: sent.append(len(syns)))
     space, own = Space(ranges_of("198.18.0.0/16"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
@@ -361,9 +367,7 @@ def test_fewer_turns_are_made_where_few_answers_are_expected(
 def test_who_has_answered_is_begun_while_the_silent_fill_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """And taken from the feed, however many pairs wait."""
     probes = (ProbeTemplate((b"x",)),)
-    engine = FlowEngine(
-        Outbox(1), FlowTable(FlowConfig(probes)), Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
-    )
+    engine = engine_of(FlowTable(FlowConfig(probes)))
     begun: list[int] = []
     monkeypatch.setattr(engine.table, "open", lambda targets, *_: begun.append(len(targets)))
     monkeypatch.setattr(engine.transmit, "spread", lambda *_, **__: None)
