@@ -1,14 +1,14 @@
 """Detects ACKing firewalls: SYNs to random ports of a flow's host, where nobody should answer with a SYN-ACK.
 
-This never delays the flow itself and costs a host at most `haf` packets, however many of its ports are
-scanned: a flow to a host that is being checked for another flow uses the result of that. Each of these SYNs
-is a row of its own in state FIREWALL_CHECK, which ends with its answer or by a time-out. What is needed only
-for flows with such checks is kept here and not in the rows, so that without `haf` it costs nothing.
+This never delays the flow itself and costs a host `haf` packets, however many of its ports are scanned: a
+flow to a host that is being checked for another flow uses the result of that. Each of these SYNs is a row of
+its own in state FIREWALL_CHECK, which ends with its answer or by a time-out. What is needed only for flows
+with such checks is kept here and not in the rows, so that without `haf` it costs nothing.
 
 A host is checked for a flow whose data it has acknowledged and left without an answer, and beside the second
 handshake. Where many ports are swept, also for having answered on `EACH` of them, whatever it does then:
 there are hosts that take connections on every port and send data, reset them, announce a window of zero or
-never say anything.
+never say anything. There it is checked `AGAIN` where very many have answered and it was not found.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ what could be spared there costs as much as finding out."""
 EACH = 8
 """Ports of a host that have answered, after which it is checked. A judgement: few hosts have as many
 services, and the checks of `-haf 5` cost those an eighth of what their handshakes do."""
+AGAIN = frozenset(EACH * 8**n for n in range(1, 5))
+"""Ports that have answered after which a host is checked again. Where 1 % of packets are lost, so is one of
+five checks of every tenth host, which would be asked on all ports. Judgements: 64, 512, 4,096, 32,768."""
 _HOST = np.dtype([("peer_hi", "<u8"), ("peer_lo", "<u8")])
 _ODD, _LOW = np.uint64(0x9E3779B97F4A7C15), (1 << 64) - 1
 
 
 class AskedHosts:
-    """Hosts that were checked, each once for all its ports. In the methods, rows are (n,) with `peer_hi` and
+    """Hosts that were checked, each for all its ports. In the methods, rows are (n,) with `peer_hi` and
     `peer_lo`, the halves of the host's address.
     """
 
@@ -53,6 +56,7 @@ class AskedHosts:
         """needed: checks that must be answered with SYN-ACK for a host to be a firewall."""
         self._most, self._needed = most, needed
         self._hits: dict[int, int] = {}  # by address: checks that were answered with SYN-ACK
+        self._ports: dict[int, int] = {}  # by address: ports that have answered, about
         self._marks = np.empty(0, bool)  # places of firewalls, forgotten ones perhaps among them
         self._marked = 0
 
@@ -68,8 +72,24 @@ class AskedHosts:
                 self._hits[host] = 0
                 new[at] = True
         while len(self._hits) > self._most:
-            del self._hits[next(iter(self._hits))]
+            host = next(iter(self._hits))
+            del self._hits[host]
+            self._ports.pop(host, None)
         return new
+
+    def note_answered(self, rows: Rows, ports: int) -> NDArray[np.bool_]:
+        """Remember these hosts, on each of which so many more ports have answered.
+
+        Returns (n,) bool: which to check, for the first time or again, as answers may have been lost.
+        """
+        due = self.note(rows)
+        for at, host in enumerate(_addresses(rows)):
+            if host in self._hits:
+                self._ports[host] = self._ports.get(host, 0) + ports
+                if self._ports[host] in AGAIN and self._hits[host] < self._needed:
+                    self._hits[host] = 0
+                    due[at] = True
+        return due
 
     def count(self, rows: Rows) -> list[int]:
         """Count one answered check for each of these hosts; hosts that were forgotten are left out.
@@ -218,7 +238,7 @@ class FirewallChecks:
         rows = pick(self._store.rows, slots)
         due = self._answered.note(rows)
         if len(due):
-            due = due[self._hosts.note(pick(rows, due))]
+            due = due[self._hosts.note_answered(pick(rows, due), EACH)]
         # For the hosts: what becomes of these flows does not depend on it more than of the others.
         self._send(slots[due], np.full(len(due), _NO_PARENT, np.int32), now)
 

@@ -12,7 +12,8 @@ import pytest
 
 from lzr.flow.ackfirewall import EACH, FEW_PORTS
 from tests.lab.capture import capture
-from tests.lab.responder import SCANNER, Range
+from tests.lab.net import Lab
+from tests.lab.responder import PORT, SCANNER, Range
 from tests.lab.scan import parse
 from tests.system.test_advice_running import lzr
 
@@ -162,3 +163,21 @@ def test_hosts_with_hundreds_of_services_are_asked_on_every_port(arena: Range) -
     assert f"inputs: {len(letters) * ports} read = {len(letters) * ports} recorded (agree)" in " ".join(
         done.stderr.split()
     )
+
+
+def test_a_host_is_found_although_one_of_its_checks_is_lost(lab: Lab) -> None:
+    arena, ports, haf = Range(lab, bridged=True), 2048, 5
+    assert arena.bridge is not None
+    lost = "ip daddr 10.64.0.0/16 tcp dport 32768-61000 numgen inc mod 64 == 0 drop"  # the first one
+    arena.bridge.nft(f"table bridge lossy {{ chain on {{ type filter hook forward priority 0; {lost}; }}; }}")
+    arena.respond(first="10.64.0.0", count=1, port=PORT, source=SCANNER, classes="a")
+    with capture(arena.far) as seen:
+        words = ("-p", f"1-{ports}", "10.64.0.0", "-haf", str(haf), "-r", "500", *QUICK, "-w", ONE)
+        done = lzr(arena, "-handshakes", "none", *words, "-f", "-")
+    assert done.returncode == 0, done.stderr
+    asked = {segment.dport for segment in seen.stop() if segment.source == SCANNER and segment.letters == "S"}
+    assert len([port for port in asked if port > ports]) == 2 * haf - 1
+    records, _ = parse(done.stdout)
+    found = [record["sport"] for record in records]
+    assert sorted(found) == sorted(port for port in asked if port <= ports)
+    assert 8 * EACH <= len(found) < ports // 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lzr.flow.ackfirewall import _MARKS, EACH, FEW_PORTS, AnsweredPorts, _places
+from lzr.flow.ackfirewall import _MARKS, EACH, FEW_PORTS, AnsweredPorts, AskedHosts, _places
 from lzr.rows import FRAME
 from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import PEER, Batch, Ended, Got, Line, Move, Play, Sent
@@ -99,6 +99,37 @@ def test_what_a_host_says_on_the_ports_that_were_asked_is_recorded() -> None:
     assert [(end["reason"], end["firewall"]) for end in ends[:3]] == [("data", 0), ("rst", 0), ("fin", 0)]
     assert {end["reason"] for end in ends[3:]} == {"acking_firewall"}
     play.over()
+
+
+def test_a_host_is_checked_again_where_very_many_ports_have_answered() -> None:
+    """An answer to its checks was lost, or it is a host with hundreds of services: by and by that is told."""
+    play = sweep(haf=3)
+    lost = answered(play, EACH)
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in lost[1:]))
+    assert answered(play, 7 * EACH - 1) == []
+    again = answered(play, 1)
+    assert len(again) == 3
+    play >> Got(**SYN_ACK, conn=again[0])  # those of the first time do not count
+    assert play.table.in_flight == 8 * EACH
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in again[1:]))
+    play >> Line(port=80, own_port=80)
+    play << Sent("RA") << Ended("acking_firewall", firewall=1)
+    assert len(play.table.firewall_checks.take_found(10)) == 2
+
+
+def test_a_host_with_thousands_of_services_is_checked_five_times() -> None:
+    hosts_checked = AskedHosts(most=2, needed=3)
+    one, two = hosts(1), hosts(2)
+    at = [EACH * number for number in range(1, 9000) if hosts_checked.note_answered(one, EACH)[0]]
+    assert at == [8, 64, 512, 4096, 32768]
+    hosts_checked.note(two)
+    assert not hosts_checked.note_answered(two, EACH)[0]  # it was checked for another reason
+    hosts_checked.note(hosts(3))
+    assert sorted(hosts_checked._ports) == [2]
+    assert hosts_checked.note_answered(one, EACH).tolist() == [True]
+    for _ in range(3):
+        hosts_checked.count(one)
+    assert not any(hosts_checked.note_answered(one, EACH)[0] for _ in range(100))
 
 
 def test_ports_with_a_window_of_zero_count_too() -> None:
