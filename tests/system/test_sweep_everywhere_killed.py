@@ -116,7 +116,7 @@ def test_a_sweep_that_is_resumed(arena: Range, ending: str) -> None:
     target, meta, status, state = (directory / name for name in ("out", "meta", "status", "state"))
     with capture(arena.far) as seen:
         victim = begin(arena, target, "--checkpoint", state)
-        for _ in range(2):
+        for _ in range(3):
             before = os.stat(state / "checkpoint").st_mtime_ns
             wait_for(
                 lambda before=before: os.stat(state / "checkpoint").st_mtime_ns != before, "a checkpoint", 60
