@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from coordinator.files.opening import is_regular, open_written
+from coordinator.files.opening import WhileWaiting, is_regular, open_written
 from coordinator.files.reach import reach
 from coordinator.files.renaming import rename_new
 from coordinator.processes.privilege import invoking_user
@@ -164,7 +164,7 @@ def _opened(path: str, name: str, invoker: tuple[int, int] | None) -> Iterator[i
     put there since then is not followed. Raises UsageError.
     """
     try:
-        descriptor = open_written(path, invoker, append=False, pause=_nap)
+        descriptor = open_written(path, invoker, append=False, waiting=WhileWaiting(_nap))
     except OSError as error:
         raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
     try:

@@ -25,7 +25,7 @@ from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
 from coordinator.files import patient
-from coordinator.files.opening import Interrupted, is_deleted, is_regular, open_written
+from coordinator.files.opening import Interrupted, WhileWaiting, is_deleted, is_regular, open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
 from coordinator.monitor.log import ERROR, Log
@@ -148,9 +148,8 @@ class Console:
                 raise UsageError(str(error)) from error
             self.note(f"no control socket, lzr ctl will not work: {error}")
         if options.status_updates_file:
-            self._status_file = StatusFile(
-                options.status_updates_file, self._invoker, self._pause, self._say, self.miss
-            )
+            waiting = WhileWaiting(self._pause, self.log.info)
+            self._status_file = StatusFile(options.status_updates_file, self._invoker, waiting, self.miss)
         announce()
         if self._shows:
             from coordinator.dashboard.dashboard import Dashboard  # rich, only now
@@ -373,14 +372,11 @@ class Console:
         changes = {"flow": Change(advice.flow), "collect": Change(advice.collect)}
         return [Command("workers", workers=changes)]
 
-    def _say(self, sentence: str) -> None:
-        self.log.info(sentence)
-
     def _save_frame(self, path: str, snapshot: Snapshot) -> None:
         from coordinator.dashboard.dashboard import export, export_kind
 
         try:
-            descriptor = open_written(path, self._invoker, append=False, pause=lambda _: True)
+            descriptor = open_written(path, self._invoker, append=False, waiting=WhileWaiting(lambda _: True))
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 text = export(snapshot, export_kind(path))
                 if is_regular(descriptor):

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from typing import IO
 
-from coordinator.files.opening import open_lines, why_not_whole
+from coordinator.files.opening import WhileWaiting, open_lines, why_not_whole
 from coordinator.monitor import status
 from coordinator.monitor.snapshot import Snapshot
 from lzr import safetext
@@ -25,17 +25,16 @@ class StatusFile:
         self,
         path: str,
         invoker: tuple[int, int] | None,
-        pause: Callable[[float], bool],
-        say: Callable[[str], None],
+        waiting: WhileWaiting,
         miss: Callable[[str, str], None],
     ) -> None:
-        """invoker, pause, say: as for `opening.open_lines`. miss: told what is not whole, and why.
+        """invoker, waiting: as for `opening.open_lines`. miss: told what is not whole, and why.
 
         Raises Interrupted, and UsageError, also where there is no room for the first line.
         """
         self._path = path
         self._miss = miss
-        self._file: IO[str] | None = open_lines(path, invoker, pause=pause, say=say)
+        self._file: IO[str] | None = open_lines(path, invoker, waiting=waiting)
         there = os.fstat(self._file.fileno())
         if stat.S_ISREG(there.st_mode) and there.st_size:
             return

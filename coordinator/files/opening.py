@@ -31,6 +31,21 @@ class Interrupted(Exception):
     """The user did not want to wait any longer."""
 
 
+class WhileWaiting(Struct, frozen=True):
+    """What is done while a file has to be waited for: a FIFO without a reader, a lock that others hold.
+
+    pause: waits so many seconds, returns whether the user wants to end; then Interrupted is raised.
+    say: takes a sentence for the user.
+    """
+
+    pause: Callable[[float], bool] = lambda _: False
+    say: Callable[[str], None] = lambda _: None
+
+
+SILENTLY = WhileWaiting()
+"""Nobody is told."""
+
+
 class OpenFile(Struct, frozen=True):
     """An open file. made: it did not exist before this call. regular: it is a regular file."""
 
@@ -45,14 +60,12 @@ def open_output(
     *,
     create: bool = True,
     fresh: bool = False,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> OpenFile:
     """Open a file for results: what is written goes to its end, also after somebody has cut it short.
 
     invoker: whom a new file is to belong to. fresh: it must not be there yet, else FileExistsError is raised.
-    pause: waits so many seconds, returns whether the user wants to end; then Interrupted is raised. say: told
-    once if a FIFO has no reader. Raises UsageError.
+    waiting: for a FIFO that has no reader. Raises UsageError, Interrupted.
     """
     try:
         with reach(name, invoker) as place:
@@ -61,7 +74,7 @@ def open_output(
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if stat.S_ISFIFO(mode) and place.directory is not None:
                 _suspect(place, name, invoker)
-                return OpenFile(_open_fifo(place, name, pause, say), made=False, regular=False)
+                return OpenFile(_open_fifo(place, name, waiting), made=False, regular=False)
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 return OpenFile(_open_device(place, name, invoker, 0), made=False, regular=False)
             return _open(place, name, invoker, create=create, fresh=fresh, append=True, access=os.O_RDWR)
@@ -78,21 +91,20 @@ def open_written(
     append: bool,
     alone: bool = False,
     fresh: bool = False,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> int:
     """Open a file that is written beside the results (log, metadata, profile ...): a descriptor.
 
     append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
     alone: a regular file is locked, since what two scans write there at the same time is nobody's.
     fresh: it must not be there yet, else FileExistsError is raised.
-    Only a file that this call makes is given to `invoker`. pause, say: as for `open_output`.
-    Raises OSError, UsageError.
+    Only a file that this call makes is given to `invoker`. waiting: as for `open_output`.
+    Raises OSError, UsageError, Interrupted.
     """
     if alone:
-        descriptor = open_written(name, invoker, append=append, pause=pause, say=say)
+        descriptor = open_written(name, invoker, append=append, waiting=waiting)
         try:
-            if is_regular(descriptor) and (taken := lock(descriptor, pause, _TIMEOUT, say)):
+            if is_regular(descriptor) and (taken := lock(descriptor, _TIMEOUT, waiting)):
                 raise UsageError(f"{printable(name)} {taken}")
         except BaseException:
             os.close(descriptor)
@@ -104,7 +116,7 @@ def open_written(
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         if stat.S_ISFIFO(mode) and place.directory is not None:
             _suspect(place, name, invoker)
-            return _open_fifo(place, name, pause, say)
+            return _open_fifo(place, name, waiting)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             return _open_device(place, name, invoker, os.O_APPEND if append else 0)
         return _open(
@@ -118,17 +130,16 @@ def open_lines(
     what: str = "",
     *,
     fresh: bool = False,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> IO[str]:
     """Open a file for lines of text at its end (the log, the status). what: how to call it, with a trailing
     blank.
 
     A reader through a pipe is not waited for: lines that find no room there are dropped, and counted
-    (`why_not_whole`). fresh, pause, say: as for `open_output`. Raises UsageError.
+    (`why_not_whole`). fresh, waiting: as for `open_output`. Raises UsageError, Interrupted.
     """
     try:
-        descriptor = open_written(name, invoker, append=True, fresh=fresh, pause=pause, say=say)
+        descriptor = open_written(name, invoker, append=True, fresh=fresh, waiting=waiting)
     except OSError as error:
         if fresh and isinstance(error, FileExistsError):
             raise
@@ -262,7 +273,7 @@ def _suspect(
         raise UsageError(f"{printable(name)} has a second name (link), in a directory that others can write")
 
 
-def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Callable[[str], None]) -> int:
+def _open_fifo(place: Place, name: str, waiting: WhileWaiting) -> int:
     """Open a FIFO for writing once it has a reader. A plain open waits for one and sees no signal
     (fifo(7))."""
     waited = 0.0
@@ -276,8 +287,8 @@ def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Cal
             fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
             return descriptor
         if waited < _SILENT <= waited + _STEP:
-            say(f"{printable(name)} is a FIFO that nobody reads yet: waiting for its reader")
-        if pause(_STEP):
+            waiting.say(f"{printable(name)} is a FIFO that nobody reads yet: waiting for its reader")
+        if waiting.pause(_STEP):
             raise Interrupted
         waited += _STEP
 
@@ -308,17 +319,12 @@ def is_deleted(descriptor: int, name: str) -> bool:
     return True
 
 
-def lock(
-    descriptor: int,
-    pause: Callable[[float], bool],
-    seconds: float,
-    say: Callable[[str], None] = lambda _: None,
-) -> str:
+def lock(descriptor: int, seconds: float, waiting: WhileWaiting = SILENTLY) -> str:
     """Hold a lock on a file as long as one of our processes has it open. Returns who keeps us from that, as
     the end of a sentence that begins with the name of the file; empty where it is held.
 
     seconds: how long to try, since the processes of a scan that was killed need a moment to end. A lock of
-    somebody who can only read the file is not heeded after that, and `say` is told.
+    somebody who can only read the file is not heeded after that, and `waiting.say` is told.
     """
     waited = 0.0
     while True:
@@ -326,12 +332,12 @@ def lock(
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if waited >= seconds:
-                return _in_spite_of(descriptor, say)
+                return _in_spite_of(descriptor, waiting)
         except OSError:
             return ""  # a file system without locks
         else:
             return "" if holders.INSTEAD.free(descriptor) else _TAKEN
-        if pause(_STEP):
+        if waiting.pause(_STEP):
             raise Interrupted
         waited += _STEP
 
@@ -339,7 +345,7 @@ def lock(
 _TAKEN = "is being written by another lzr"
 
 
-def _in_spite_of(descriptor: int, say: Callable[[str], None]) -> str:
+def _in_spite_of(descriptor: int, waiting: WhileWaiting) -> str:
     """Hold a lock in place of the one that others have, if all of them can only read; as `lock`."""
     found = holders.holders(descriptor)
     if not found:
@@ -349,5 +355,5 @@ def _in_spite_of(descriptor: int, say: Callable[[str], None]) -> str:
     if not holders.INSTEAD.hold(descriptor):
         return f"{_TAKEN}, or cannot be locked: {found[0]} holds a lock on it"
     name = os.readlink(f"/proc/self/fd/{descriptor}")
-    say(f"{found[0]} holds a lock on {printable(name)}, which it can only read: it is not heeded")
+    waiting.say(f"{found[0]} holds a lock on {printable(name)}, which it can only read: it is not heeded")
     return ""

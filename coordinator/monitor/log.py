@@ -16,13 +16,13 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from coordinator.files.opening import open_lines, why_not_whole
+from coordinator.files.opening import SILENTLY, WhileWaiting, open_lines, why_not_whole
 from lzr import safetext
 from lzr.errors import UsageError
 from lzr.options.table import Options
@@ -127,14 +127,13 @@ def open_log(
     options: Options,
     invoker: tuple[int, int] | None = None,
     *,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> Iterator[Log]:
     """The log of a scan; how the scan failed is its last line. invoker: whom a new file is to belong to.
 
-    pause, say: see `opening.open_output`. Raises UsageError when it cannot be written.
+    waiting: see `opening.open_output`. Raises UsageError when it cannot be written.
     """
-    file, name = _open(options, invoker, pause, say)
+    file, name = _open(options, invoker, waiting)
     verbosity = TRACE if options.debug else options.verbosity
     if options.quiet and file is None and verbosity == INFO:
         verbosity = ERROR
@@ -154,15 +153,14 @@ def open_log(
 def _open(
     options: Options,
     invoker: tuple[int, int] | None,
-    pause: Callable[[float], bool],
-    say: Callable[[str], None],
+    waiting: WhileWaiting,
 ) -> tuple[IO[str] | None, str]:
     path = options.log_file
     if options.log_directory is not None:
         for name in file_names(datetime.now().astimezone()):
             path = str(Path(options.log_directory) / name)
             with contextlib.suppress(FileExistsError):  # a scan that began in the same second has it
-                return open_lines(path, invoker, "the log ", fresh=True, pause=pause, say=say), path
+                return open_lines(path, invoker, "the log ", fresh=True, waiting=waiting), path
     if path is None or path == "-":
         return None, ""
-    return open_lines(path, invoker, "the log ", pause=pause, say=say), path
+    return open_lines(path, invoker, "the log ", waiting=waiting), path

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from coordinator.files import patient
-from coordinator.files.opening import is_deleted, open_written, push
+from coordinator.files.opening import SILENTLY, WhileWaiting, is_deleted, open_written, push
 from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
@@ -58,12 +58,11 @@ def open_profiles(
     title: str,
     invoker: tuple[int, int] | None,
     *,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> Iterator[ProfileFiles]:
     """The files of the options that are set. Raises UsageError.
 
-    invoker: whom a new file is to belong to. pause, say: see `opening.open_output`. At the end, this
+    invoker: whom a new file is to belong to. waiting: see `opening.open_output`. At the end, this
     process's own record is added, unless it was before.
     """
     names = [name for name in (options.cpuprofile, options.memprofile) if name is not None]
@@ -71,7 +70,7 @@ def open_profiles(
     try:
         for name in names:
             try:
-                files.append(open_written(name, invoker, append=True, alone=True, pause=pause, say=say))
+                files.append(open_written(name, invoker, append=True, alone=True, waiting=waiting))
                 if stat.S_ISREG(os.fstat(files[-1]).st_mode):
                     os.ftruncate(files[-1], 0)
             except OSError as error:
@@ -83,7 +82,7 @@ def open_profiles(
             yield profiles
         finally:
             if trouble := profiles.finish():
-                say(trouble)
+                waiting.say(trouble)
     finally:
         for file in files:
             os.close(file)

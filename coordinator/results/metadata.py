@@ -13,7 +13,7 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from msgspec import Struct, field, structs
 
 from coordinator.commandline import troubles
 from coordinator.files import patient
-from coordinator.files.opening import is_deleted, is_regular, open_written
+from coordinator.files.opening import SILENTLY, WhileWaiting, is_deleted, is_regular, open_written
 from coordinator.monitor import figures
 from lzr import __version__, kernels, safetext
 from lzr.errors import UsageError, printable
@@ -164,14 +164,13 @@ def open_metadata(
     invoker: tuple[int, int] | None = None,
     *,
     begun: float | None = None,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> Iterator[Metadata]:
     """The metadata of a scan that begins. invoker: whom a new file is to belong to. begun: see `Metadata`.
 
-    pause, say: see `opening.open_output`. Raises UsageError.
+    waiting: see `opening.open_output`. Raises UsageError.
     """
-    made = Metadata(options, argv, started, begun, _open(options.metadata_file, invoker, pause, say))
+    made = Metadata(options, argv, started, begun, _open(options.metadata_file, invoker, waiting))
     try:
         yield made
     finally:
@@ -183,8 +182,7 @@ def open_metadata(
 def _open(
     path: str | None,
     invoker: tuple[int, int] | None,
-    pause: Callable[[float], bool],
-    say: Callable[[str], None],
+    waiting: WhileWaiting,
 ) -> IO[str] | None:
     if path is None:
         return None
@@ -192,7 +190,7 @@ def _open(
         return sys.stdout
     try:
         # An older file is kept until there is something to put in its place.
-        descriptor = open_written(path, invoker, append=False, alone=True, pause=pause, say=say)
+        descriptor = open_written(path, invoker, append=False, alone=True, waiting=waiting)
     except OSError as error:
         raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "w", encoding="utf-8")

@@ -7,7 +7,7 @@ import fcntl
 import itertools
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files import opening, standard
+from coordinator.files.opening import SILENTLY, WhileWaiting
 from coordinator.results.resultfile import ResultFile, content, default_name, open_result
 from lzr.errors import UsageError
 from lzr.ipc.job import CollectorOutput
@@ -97,12 +98,11 @@ def open_outputs(
     invoker: tuple[int, int] | None = None,
     checkpoint: Checkpoint | None = None,
     *,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> Iterator[Outputs]:
     """The result file (or stdout), and stdout for the ZGrab feed. Nothing in them is changed before `begin`.
 
-    invoker: whom a new file is to belong to. pause, say: see `opening.open_output`. Raises UsageError.
+    invoker: whom a new file is to belong to. waiting: see `opening.open_output`. Raises UsageError.
     """
     outputs = Outputs([], [], [], [])
     resumed = checkpoint is not None and checkpoint.resumed is not None
@@ -112,13 +112,13 @@ def open_outputs(
             _add(outputs, 1, options.output_module)
             outputs.name = "stdout"
         else:
-            found = _open(options, invoker, resumed=resumed, pause=pause, say=say)
+            found = _open(options, invoker, resumed=resumed, waiting=waiting)
             outputs.file, outputs.name = found, found.name
             _add(outputs, found.descriptor, options.output_module)
         if options.feed_zgrab:
             _add(outputs, 1, "feed")
         ours = 1 in outputs.descriptors and opening.is_regular(1)
-        if ours and (taken := opening.lock(1, pause, _LOOKED_AT, say)):
+        if ours and (taken := opening.lock(1, _LOOKED_AT, waiting)):
             raise UsageError(f"the file that stdout goes to {taken}")
         if checkpoint is not None and checkpoint.resumed is not None:
             _compare(outputs, checkpoint.resumed)
@@ -140,8 +140,7 @@ def _open(
     invoker: tuple[int, int] | None,
     *,
     resumed: bool,
-    pause: Callable[[float], bool],
-    say: Callable[[str], None],
+    waiting: WhileWaiting,
 ) -> ResultFile:
     opened = partial(
         open_result,
@@ -150,8 +149,7 @@ def _open(
         invoker=invoker,
         overwrite=options.overwrite,
         resumed=resumed,
-        pause=pause,
-        say=say,
+        waiting=waiting,
     )
     if options.output_file is not None:
         return opened(options.output_file)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
 
 from coordinator.files import opening
+from coordinator.files.opening import SILENTLY, WhileWaiting
 from coordinator.files.reach import reach
 from lzr.errors import UsageError
 from lzr.records.existing import WINDOW, Earlier, NotOurs, is_ours, look
@@ -91,21 +92,20 @@ def open_result(
     overwrite: bool,
     resumed: bool,
     fresh: bool = False,
-    pause: Callable[[float], bool] = lambda _: False,
-    say: Callable[[str], None] = lambda _: None,
+    waiting: WhileWaiting = SILENTLY,
 ) -> ResultFile:
     """Open, lock and check it. resumed: its content is checked against the checkpoint instead. fresh: it must
     not be there yet, else FileExistsError is raised. Raises UsageError.
     """
     for _ in range(_TRIES):
-        opened = opening.open_output(name, invoker, create=not resumed, fresh=fresh, pause=pause, say=say)
+        opened = opening.open_output(name, invoker, create=not resumed, fresh=fresh, waiting=waiting)
         try:
             found = ResultFile(
                 name, opened.descriptor, opened.made, opened.regular, overwrite, invoker=invoker
             )
             if not opened.regular:
                 return found
-            if taken := opening.lock(opened.descriptor, pause, _TIMEOUT, say):
+            if taken := opening.lock(opened.descriptor, _TIMEOUT, waiting):
                 raise UsageError(f"{name} {taken}")
             if _is_named(name, opened.descriptor):
                 found.size = os.fstat(opened.descriptor).st_size

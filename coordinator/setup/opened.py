@@ -20,7 +20,7 @@ from coordinator.console.signals import Signals
 from coordinator.doctor import facts
 from coordinator.files import samefile, standard
 from coordinator.files.filereader import FileReader
-from coordinator.files.opening import open_written
+from coordinator.files.opening import WhileWaiting, open_written
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
 from coordinator.input import networklists
@@ -95,7 +95,7 @@ def open_all(
     reader = FileReader(signals.pause, _say)
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
-    waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
+    waiting = WhileWaiting(signals.pause, _say)
     checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reader.whole))
     if checkpoint is not None:
         options = _as_begun(checkpoint, guard)
@@ -104,15 +104,15 @@ def open_all(
         chosen = (*chosen, byport.shown(port_orders))
     samefile.check(options)
     appended.check(options)
-    log = stack.enter_context(open_log(options, invoker(), **waiting))
-    reader.say = waiting["say"] = log.info
+    log = stack.enter_context(open_log(options, invoker(), waiting=waiting))
+    reader.say, waiting = log.info, WhileWaiting(signals.pause, log.info)
     for sentence in chosen:
         log.info(f"handshakes: {sentence}")
-    profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
+    profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), waiting=waiting))
     record = _open_record(options, checkpoint, port_orders, stack, waiting)
-    trace = _open_trace(options, stack, **waiting)
+    trace = _open_trace(options, stack, waiting)
     blocklist = networklists.policy(options, reader, warn=log.warn)
-    outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
+    outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, waiting=waiting))
     record.options = options = _named_output(options, outputs, checkpoint)
     if sweep := _sweep(options, reader, blocklist, checkpoint, log):
         options = _counted(options, sweep)
@@ -282,26 +282,24 @@ def _open_record(
     checkpoint: Checkpoint | None,
     port_orders: byport.PortOrders | None,
     stack: ExitStack,
-    waiting: dict[str, Any],
+    waiting: WhileWaiting,
 ) -> Metadata:
     """The metadata of the scan, with what is known of it by now. waiting: as for `open_metadata`."""
     begun = time.clock_gettime(time.CLOCK_BOOTTIME)
     record = stack.enter_context(
-        open_metadata(options, sys.argv, time.time(), invoker(), begun=begun, **waiting)
+        open_metadata(options, sys.argv, time.time(), invoker(), begun=begun, waiting=waiting)
     )
     record.port_orders = port_orders
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     return record
 
 
-def _open_trace(
-    options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
-) -> int | None:
+def _open_trace(options: Options, stack: ExitStack, waiting: WhileWaiting) -> int | None:
     """Open the file of --trace-pcap; what it holds stays until there is a trace. Raises UsageError."""
     if options.trace_pcap is None:
         return None
     try:
-        found = open_written(options.trace_pcap, invoker(), append=True, alone=True, pause=pause, say=say)
+        found = open_written(options.trace_pcap, invoker(), append=True, alone=True, waiting=waiting)
         stack.callback(os.close, found)
         if stat.S_ISREG(os.fstat(found).st_mode):
             head = content(found, 0, 4)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.analysis.following import _locked
-from coordinator.files.opening import open_written
+from coordinator.files.opening import WhileWaiting, open_written
 from coordinator.results.resultfile import open_result
 from lzr.errors import UsageError
 from tests import ROOT
@@ -61,7 +61,7 @@ def test_a_reader_keeps_nobody_from_writing(path: str, kind: str) -> None:
     with open(path, "rb") as only_read:
         reader = start(READER.replace("3", str(reads)), kind, stdin=only_read.fileno(), kept=reads)
     with reader:
-        descriptor = open_written(path, None, append=True, alone=True, say=said.append)
+        descriptor = open_written(path, None, append=True, alone=True, waiting=WhileWaiting(say=said.append))
         assert len(said) == 1, said
         assert f"process {reader.pid} (" in said[0]
         assert "which it can only read: it is not heeded" in said[0]

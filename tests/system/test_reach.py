@@ -146,7 +146,7 @@ def test_what_was_there_is_not_given_away(tmp_path: Path, device: Path) -> None:
             pass
         with open_metadata(parse(["-m", name]), [], 0.0, CALLER):
             pass
-        StatusFile(name, CALLER, lambda _: True, print, print).close()
+        StatusFile(name, CALLER, opening.WhileWaiting(lambda _: True, print), print).close()
         written(name, CALLER)
         result(name, CALLER)
 

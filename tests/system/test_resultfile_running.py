@@ -254,7 +254,8 @@ def test_a_killed_scan_leaves_what_was_there(box: Box) -> None:
     victim.signal(signal.SIGKILL)
     victim.wait()
     with target.open("ab") as again:
-        assert opening.lock(again.fileno(), lambda seconds: bool(time.sleep(seconds)), 60) == ""
+        waiting = opening.WhileWaiting(lambda seconds: bool(time.sleep(seconds)))
+        assert opening.lock(again.fileno(), 60, waiting) == ""
     assert target.read_bytes().startswith(before)
     assert len(read(target)) > 64
 

@@ -50,7 +50,9 @@ def nap(seconds: float) -> bool:
 
 
 def opened(name: Path) -> ResultFile:
-    return open_result(str(name), "json", None, None, overwrite=False, resumed=False, pause=nap)
+    return open_result(
+        str(name), "json", None, None, overwrite=False, resumed=False, waiting=opening.WhileWaiting(nap)
+    )
 
 
 def test_who_waits_for_a_file_that_is_taken_back_gets_one_that_has_a_name(tmp_path: Path) -> None:
@@ -66,7 +68,9 @@ def test_who_waits_for_a_file_that_is_taken_back_gets_one_that_has_a_name(tmp_pa
             os.close(first.descriptor)
         return False
 
-    second = open_result(str(name), "json", None, None, overwrite=False, resumed=False, pause=pause)
+    second = open_result(
+        str(name), "json", None, None, overwrite=False, resumed=False, waiting=opening.WhileWaiting(pause)
+    )
     assert waits.is_set()
     assert os.path.samestat(os.fstat(second.descriptor), name.stat())
     os.close(second.descriptor)
@@ -161,7 +165,9 @@ def test_a_look_at_who_writes_to_stdout_is_waited_for(
         return False
 
     try:
-        with outputs.open_outputs(parse(["-sendSYNs", "-f", "-"]), pause=pause) as found:
+        with outputs.open_outputs(
+            parse(["-sendSYNs", "-f", "-"]), waiting=opening.WhileWaiting(pause)
+        ) as found:
             assert found.name == "stdout"
     finally:
         os.dup2(before, 1)
