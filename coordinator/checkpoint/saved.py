@@ -5,28 +5,70 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgpack
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Meta, Struct, ValidationError, convert, field
 
 from coordinator.checkpoint.hashes import LISTS, Mark
 from coordinator.checkpoint.progress import Progress
+from lzr.addresstext import ranges_of
 from lzr.options.table import Options
 from lzr.sweep.everywhere import Halves, unpack
 
 _LOOKING = "haf", "haf_threshold", "force_all_handshakes"
 _MAGIC = b"lzr checkpoint 2\n"
 
+_Count = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+
 
 class SavedOutput(NamedTuple):
     """An output: its form, its length in bytes, whether its heading is still to come, records so far."""
 
     form: str
-    length: int = 0
+    length: _Count = 0
     fresh: bool = True
-    lines: int = 0
+    lines: _Count = 0
+
+
+class _Counts(Struct):
+    """What a summary may hold (`lzr.records.summary.Summary`)."""
+
+    counters: dict[str, _Count] = field(default_factory=dict)
+    fingerprints: dict[str, _Count] = field(default_factory=dict)
+    handshakes: dict[str, _Count] = field(default_factory=dict)
+    reasons: dict[str, _Count] = field(default_factory=dict)
+    resolved: _Count = 0
+
+
+class _Order(Struct):
+    """What an order to block may hold (`coordinator.scan.blocks.to_plain`)."""
+
+    networks: list[str]
+    reason: str
+    by: str
+    at: float
+
+
+class _Content(Struct):
+    """What may stand in the file. Who could write it could write anything, so each value is looked at."""
+
+    options: dict[str, Any]
+    low: _Count
+    marks: bytes
+    marked: _Count
+    outputs: list[SavedOutput]
+    summary: _Counts | None
+    prefix: bytes
+    runs: _Count
+    ended: bool
+    written: float
+    read: list[tuple[_Count, bytes]]
+    lists: dict[str, str]
+    sources: list[str]
+    blocks: list[_Order] = field(default_factory=list)
+    everywhere: bytes = b""
 
 
 def _frozen(value: Any) -> Any:
@@ -100,29 +142,37 @@ class Saved(Struct):
         if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
             raise ValueError("it is damaged")
         found = msgpack.unpackb(body, unicode_errors="surrogateescape")
-        marks = np.frombuffer(zlib.decompress(found["marks"]), np.uint8)
-        above = np.unpackbits(marks, count=found["marked"]).astype(np.bool_)
+        try:
+            content = convert(found, _Content, builtin_types=(bytes,))
+        except ValidationError as error:
+            raise ValueError(f"it holds what no scan writes: {error}") from error
+        marks = np.frombuffer(zlib.decompress(content.marks), np.uint8)
+        if content.marked > 8 * len(marks):
+            raise ValueError("it has fewer marks than it says")
+        above = np.unpackbits(marks, count=content.marked).astype(np.bool_)
+        for order in content.blocks:
+            for network in order.networks:
+                ranges_of(network)
         known = Options().values()
         values: dict[str, Any] = {
-            name: _frozen(value) for name, value in found["options"].items() if name in known
+            name: _frozen(value) for name, value in content.options.items() if name in known
         }
         for attr in LISTS:  # one file, as it was once kept
             if not isinstance(values.get(attr), tuple):
                 values[attr] = () if values.get(attr) is None else (values[attr],)
-        answering = found.get("everywhere", b"")
-        unpack(answering)
+        unpack(content.everywhere)
         return cls(
             Options(**values),
-            Progress(found["low"], above),
-            [SavedOutput(*output) for output in found["outputs"]],
+            Progress(content.low, above),
+            content.outputs,
             found["summary"],
-            found["prefix"],
-            found["runs"],
-            found["ended"],
-            found["written"],
-            [(length, digest) for length, digest in found["read"]],
-            found["lists"],
-            found["sources"],
+            content.prefix,
+            content.runs,
+            content.ended,
+            content.written,
+            content.read,
+            content.lists,
+            content.sources,
             found.get("blocks", []),
-            answering,
+            content.everywhere,
         )

@@ -242,6 +242,28 @@ def test_a_tick_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert said == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("options", None), ("low", -1), ("low", 2**64 - 1), ("marked", 2**63), ("marked", 10**9),
+        ("runs", "x"), ("ended", 5), ("written", None), ("outputs", [["json", -1]]), ("prefix", "text"),
+        ("summary", {"reasons": {"data": 1e300}}), ("summary", {"resolved": -5}), ("summary", []),
+        ("read", [[1, 2]]), ("lists", []), ("sources", [7]), ("blocks", [5]),
+        ("blocks", [{"networks": ["nonsense"], "reason": "", "by": "", "at": 1.0}]),
+    ],
+)  # fmt: skip
+def test_what_no_scan_writes_is_refused_in_a_sentence(tmp_path: Path, name: str, value: object) -> None:
+    """Though its hash is right: whoever could write the file could write that too."""
+    whole = saved(blocks=[{"networks": ["192.0.2.0/24"], "reason": "", "by": "ada", "at": 5.0}]).pack()
+    assert Saved.unpack(whole).blocks
+    content = msgpack.unpackb(whole[len(_MAGIC) + 32 :])
+    assert name in content
+    body = msgpack.packb({**content, name: value})
+    (tmp_path / "checkpoint").write_bytes(b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
+    with pytest.raises(UsageError, match="cannot resume from"):
+        load(tmp_path)
+
+
 def saves(made: Checkpoint, directory: Path, moments: list[float]) -> list[float]:
     """At which of these moments a checkpoint is saved, each on the disk before the next moment."""
     begun: list[float] = []
