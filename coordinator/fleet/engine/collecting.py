@@ -11,7 +11,7 @@ from typing import Any
 from coordinator.fleet.engine.controllersocket import ControllerSocket
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.fetching import Fetcher
-from coordinator.fleet.watching import screen, serving
+from coordinator.fleet.watching import metrics, screen
 from coordinator.fleet.watching.hearing import heard
 from lzr.errors import printable
 from lzr.fleet.lock import Lock
@@ -107,5 +107,5 @@ async def serving_metrics(
         said = heard(served.status())
         return screen.looked(view(lock().plan.name, lock().current, said, time.time()), said)
 
-    async with serving.serving(port, address, look):
+    async with metrics.serving(port, address, look):
         yield

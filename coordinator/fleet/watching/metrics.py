@@ -1,15 +1,55 @@
-"""The metrics of all boxes for Prometheus, at one port: those of each scan with a label ``box``."""
+"""The metrics of all boxes for Prometheus, at one port: those of each scan with a label ``box``.
+
+They are served from an event loop that has other things to do: a scrape is answered from what was heard last.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from coordinator.endpoints import prometheus
+from coordinator.fleet.watching.screen import Looked
 from coordinator.monitor.figures import Metric
 from coordinator.monitor.snapshot import Snapshot
+from lzr.errors import UsageError
 from lzr.fleet.view import FleetView
 
 Samples = list[tuple[dict[str, str], float]]
+
+EVERY = 1.0
+"""Seconds after which a page is made anew, if somebody asks for it."""
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int, address: str, look: Callable[[], Looked]) -> AsyncIterator[int]:
+    """Serve the metrics meanwhile; gives the port. look: is called when somebody asks. Raises UsageError."""
+    try:
+        server = prometheus.MetricsServer(port, address)
+    except OSError as error:
+        raise UsageError(str(error.strerror or error)) from error
+    loop = asyncio.get_running_loop()
+
+    def page() -> str:
+        seen = look()
+        return exposition(seen.view, seen.scans)
+
+    async def renew() -> None:
+        while True:
+            server.publish_page(page)
+            server.handle(time.monotonic())
+            await asyncio.sleep(EVERY)
+
+    loop.add_reader(server.fileno(), lambda: server.handle(time.monotonic()))
+    task = asyncio.ensure_future(renew())
+    try:
+        yield server.port
+    finally:
+        task.cancel()
+        loop.remove_reader(server.fileno())
+        server.close()
 
 
 def exposition(view: FleetView, scans: Mapping[str, Snapshot]) -> str:

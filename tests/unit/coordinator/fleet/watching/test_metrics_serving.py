@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from coordinator.fleet.watching.serving import serving
+from coordinator.fleet.watching.metrics import serving
 from lzr.errors import UsageError
 from tests.unit.coordinator.fleet.watching.test_picture import seen
 
