@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.madeinternet import FIRST, Internet, made
-from lzr.prediction import boxes as predictboxes
-from lzr.prediction import predict
+from lzr.prediction import middleboxes, predict
 from lzr.prediction.asked import BLIND, PORTS, Addresses, Asked
-from lzr.prediction.boxes import NOBODY, Middleboxes
 from lzr.prediction.counts import Services, reason_of
+from lzr.prediction.middleboxes import NOBODY, Middleboxes
 
 KINDS = ("usual", "alike", "each24", "boxes", "plain")
 WAYS = ("list", "swept", "loop", "follow")
@@ -98,7 +97,7 @@ class Known:
             hit = self.made.answers(of, every_port)
             codes = np.full((int(hit.sum()), len(FEATURES)), -1, np.int32)
             codes[:, 0] = self.made.said
-            self.boxes = predictboxes.seen(
+            self.boxes = middleboxes.seen(
                 Services(of[hit], every_port[hit], codes, FEATURES), self.odd, self.asked
             )
         self.boxes = self.boxes._replace(number=self.odd)

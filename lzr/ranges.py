@@ -1,4 +1,5 @@
 """Sets of whole numbers as sorted, disjoint ranges: united, subtracted, intersected, counted.
+Texts are parsed by `lzr.addresstext`.
 
 The numbers are addresses (128 bits, IPv4 in its mapped form, see `lzr.rows`) or ports.
 """

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from coordinator.endpoints.control import ControlServer
-from coordinator.endpoints.requests import Command
+from coordinator.endpoints.ctlcommands import Command
 from coordinator.monitor.snapshot import Phase, Snapshot
 
 

@@ -1,4 +1,6 @@
-"""`lzr ctl`: steers a running scan, over its control socket (`coordinator.endpoints.control`)."""
+"""`lzr ctl`: steers a running scan, over its control socket. What can be said to a scan is
+in `coordinator.endpoints.ctlcommands`; the socket's other end is `coordinator.endpoints.control`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from coordinator.endpoints import control, requests
+from coordinator.endpoints import control, ctlcommands
 from coordinator.endpoints.control import running
+from coordinator.endpoints.ctlcommands import Command, CommandError
 from coordinator.endpoints.named import ControlError
-from coordinator.endpoints.requests import Command, CommandError
 from lzr import safetext
 from lzr.errors import printable, suggest
 from lzr.exitstatus import MISTAKE
@@ -95,18 +97,18 @@ when no packet leaves any more, and with status 1 where that is not known.
 def main(argv: list[str]) -> int:
     """`lzr ctl …`: 0 done, 1 refused or no scan to be found, 2 wrong usage."""
     if not argv:
-        print(USAGE + requests.HELP, end="", file=sys.stderr)
+        print(USAGE + ctlcommands.HELP, end="", file=sys.stderr)
         return MISTAKE
     try:
         words, socket_path, wait, everywhere = _asked(argv)
         # --json may stand before its command, too.
         words.sort(key=lambda word: word in ("-json", "--json"))
         line = " ".join(words)
-        command = requests.parse(line)
+        command = ctlcommands.parse(line)
     except CommandError as error:
         return _fail(str(error), MISTAKE)
     if command.kind == "help":
-        print(USAGE + requests.HELP, end="")
+        print(USAGE + ctlcommands.HELP, end="")
         return 0
     if command.kind == "block" and not command.by:
         line = signed(line)

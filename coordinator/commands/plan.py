@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordinator.analysis import beside, learning, reading
+from coordinator.analysis import askedhosts, learning, reading
 from coordinator.commandline import progressbar, running, wholefile
 from lzr import safetext
 from lzr.analysis import asked as scanned
@@ -163,7 +163,7 @@ def _about(asked: argparse.Namespace) -> PlannedScan:
 
 def _metadata(path: str) -> tuple[tuple[str, ...], int]:
     """Handshakes and --retransmit-number of the scan that a file tells of. Raises UsageError."""
-    where, found = f"--metadata-file {printable(path)}", beside.read(path)
+    where, found = f"--metadata-file {printable(path)}", askedhosts.read(path)
     names, options = scanned.names(found), section(found, "options")
     if not names or not BY_NAME.keys() >= set(names):
         raise UsageError(f"{where}: does not say which handshakes the scan did")

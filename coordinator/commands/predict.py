@@ -12,7 +12,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import beside
+from coordinator.analysis import askedhosts
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import Parser, ended, say
 from coordinator.files.filereader import FileReader
@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
 
 def _asked(options: argparse.Namespace) -> list[asking.Part]:
     """What the files of --asked name. Raises UsageError."""
-    return [part for path in options.asked for part in beside.listed(path)]
+    return [part for path in options.asked for part in askedhosts.listed(path)]
 
 
 def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:

@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from importlib import util
 
-from coordinator.analysis import beside
+from coordinator.analysis import askedhosts
 from coordinator.analysis.reading import connect, load
 from coordinator.commandline import extras
 from coordinator.commandline.progressbar import Bar
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     plotly = None if options.static else _plotly()
     if options.scan == options.older == "-":
         raise UsageError("only one of the two scans can come from stdin")
-    metadata, metadata_name = beside.given(options.metadata, options.scan)
+    metadata, metadata_name = askedhosts.given(options.metadata, options.scan)
     inputs = tuple(path for path in (options.scan, options.older) if path)
     with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
         connection = connect(memory=comparefiles.MEMORY, files=True)

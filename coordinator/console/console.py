@@ -21,9 +21,9 @@ from msgspec import Struct
 from coordinator.console.statusfile import StatusFile
 from coordinator.dashboard.terminal import abilities, columns, wanted
 from coordinator.endpoints.control import ControlServer
+from coordinator.endpoints.ctlcommands import Change, Command
 from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
-from coordinator.endpoints.requests import Change, Command
 from coordinator.files import patient
 from coordinator.files.opening import Interrupted, WhileWaiting, is_deleted, is_regular, open_written
 from coordinator.monitor import autoscale, status

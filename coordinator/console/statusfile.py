@@ -1,5 +1,4 @@
 """The file of --status-updates-file: a line each second, and whether it holds all of them.
-
 Its columns are rows of `coordinator.monitor.figures`.
 """
 

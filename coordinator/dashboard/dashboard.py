@@ -33,8 +33,8 @@ from coordinator.dashboard.terminal import (
     Screen,
     abilities,
 )
-from coordinator.endpoints import requests as commands
-from coordinator.endpoints.requests import Command
+from coordinator.endpoints import ctlcommands
+from coordinator.endpoints.ctlcommands import Command
 from coordinator.monitor.snapshot import Snapshot
 
 STYLES = {name: Style.parse(words or "none") for name, words in THEME.items()}
@@ -243,18 +243,18 @@ class Dashboard:
 
 
 _CHANGES = {
-    "+": commands.workers(flow=1),
-    "=": commands.workers(flow=1),
-    "-": commands.workers(flow=-1),
-    "_": commands.workers(flow=-1),
-    ">": commands.workers(collect=1),
-    ".": commands.workers(collect=1),
-    "<": commands.workers(collect=-1),
-    ",": commands.workers(collect=-1),
-    "]": commands.rate(1.25),
-    "up": commands.rate(1.25),
-    "[": commands.rate(0.8),
-    "down": commands.rate(0.8),
+    "+": ctlcommands.workers(flow=1),
+    "=": ctlcommands.workers(flow=1),
+    "-": ctlcommands.workers(flow=-1),
+    "_": ctlcommands.workers(flow=-1),
+    ">": ctlcommands.workers(collect=1),
+    ".": ctlcommands.workers(collect=1),
+    "<": ctlcommands.workers(collect=-1),
+    ",": ctlcommands.workers(collect=-1),
+    "]": ctlcommands.rate(1.25),
+    "up": ctlcommands.rate(1.25),
+    "[": ctlcommands.rate(0.8),
+    "down": ctlcommands.rate(0.8),
 }
 
 

@@ -2,8 +2,8 @@
 
 Only the user who runs the scan, and root, can reach it: the socket is mode 0600 in a directory of mode 0700,
 and the kernel's word on who connects (SO_PEERCRED) is checked besides. A request is a line, the reply one
-line that begins with `ok` or `error:` (more lines only after `status` and `help`); a command is checked here
-and carried out by the coordinator, which gets it from `handle`.
+line that begins with `ok` or `error:` (more lines only after `status` and `help`); a command is checked
+by `coordinator.endpoints.ctlcommands` and carried out by the coordinator, which gets it from `handle`.
 
 The socket lies where `lzr ctl` finds it by itself: `/run/lzr/PID.sock` for root, else
 `$XDG_RUNTIME_DIR/lzr/PID.sock`, else `/tmp/lzr-UID/PID.sock`.
@@ -17,11 +17,11 @@ import socket
 import struct
 from pathlib import Path
 
-from coordinator.endpoints import requests
+from coordinator.endpoints import ctlcommands
+from coordinator.endpoints.ctlcommands import Command, CommandError
 from coordinator.endpoints.deadsockets import private, remove_dead
 from coordinator.endpoints.listener import Answer, Listener
 from coordinator.endpoints.named import ControlError, Named, alive
-from coordinator.endpoints.requests import Command, CommandError
 from coordinator.monitor.snapshot import Snapshot
 
 MOST_BLOCKS = 4096
@@ -107,7 +107,7 @@ class ControlServer:
         if not newline:
             return request, b"", False
         try:
-            command = requests.parse(line.decode("ascii", "replace"))
+            command = ctlcommands.parse(line.decode("ascii", "replace"))
             return rest, self._accept(command).encode(), False
         except CommandError as error:
             return rest, f"error: {error}\n".encode(), False
@@ -115,7 +115,7 @@ class ControlServer:
     def _accept(self, command: Command) -> str:
         snapshot = self._snapshot
         if command.kind == "help":
-            return requests.HELP + "ok\n"
+            return ctlcommands.HELP + "ok\n"
         if command.kind == "status":
             from coordinator.monitor import status
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from coordinator.analysis import beside, reading, writing
+from coordinator.analysis import askedhosts, reading, writing
 from coordinator.commandline import progressbar, running, wholefile
 from coordinator.fleet import fetching, lockfile, shardlookup
 from coordinator.fleet.merging import Merger
@@ -213,7 +213,7 @@ def _metadata(path: str) -> Any:
             head = file.read(64)
     except OSError as error:
         raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
-    return beside.read(path) if b'"program"' in head.split(b":")[0] else None
+    return askedhosts.read(path) if b'"program"' in head.split(b":")[0] else None
 
 
 def _size(path: str) -> int:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from lzr.layout import FRAME_SIZE, SOL_PACKET
-from lzr.packet import filters
+from lzr.packet import bpfprograms
 from lzr.secrets import Secrets
 
 PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
@@ -65,7 +65,7 @@ def open_shards(
     packet capture sees them.
     """
     sockets: list[socket.socket] = []
-    program = filters.socket_filter(ports, secrets.cookie, own_v4, links)
+    program = bpfprograms.socket_filter(ports, secrets.cookie, own_v4, links)
     try:
         for _ in range(count):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
@@ -142,7 +142,7 @@ def open_errors(
         for family in families:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             found.append(sock)
-            program = filters.errors_filter(ports, secrets.cookie, links)
+            program = bpfprograms.errors_filter(ports, secrets.cookie, links)
             _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _ERRORS)
@@ -205,7 +205,7 @@ def join(sockets: list[socket.socket], seed: int) -> None:
     group = sockets[0].getsockopt(SOL_PACKET, PACKET_FANOUT) & 0xFFFF
     for sock in sockets[1:]:
         sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | flags)
-    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, filters.fanout_program(seed))
+    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, bpfprograms.fanout_program(seed))
 
 
 def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> None:
@@ -223,7 +223,7 @@ def open_tap(ports: tuple[int, int], room: int) -> socket.socket:
     """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
-        _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, filters.tap_filter(ports))
+        _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, bpfprograms.tap_filter(ports))
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.analysis import beside
+from coordinator.analysis import askedhosts
 from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
 from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, LineCounts
 from lzr.analysis import asked as asking
 from lzr.analysis.addressranges import AddressRanges
 from lzr.analysis.asked import Part
-from lzr.prediction import boxes as predictboxes
+from lzr.prediction import middleboxes
 from lzr.prediction.asked import PORTS, Addresses, Asked, joined
-from lzr.prediction.boxes import Middleboxes
 from lzr.prediction.counts import Services
+from lzr.prediction.middleboxes import Middleboxes
 from lzr.prediction.predict import SIX, plain_hosts, with_networks
 from lzr.ranges import Range
 
@@ -114,7 +114,7 @@ def read(
             load(connection, path, name, columns=_NEEDED, progress=progress, say=say)
             if number:
                 connection.execute("INSERT INTO seed SELECT * FROM more; DROP TABLE more")
-            found, _ = beside.find(path)
+            found, _ = askedhosts.find(path)
             if found is not None and not asking.unfinished(found):
                 stated += asking.swept(found)
         return _seed(connection, asked, stated, assume=assume)
@@ -163,7 +163,7 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
     if odd:
         notes.append(f"{odd:,} hosts that answer on too many ports, or are ACKing firewalls, are left out")
     odd_hosts = np.union1d(np.setdiff1d(hosts, kept), firewalls)
-    boxes = predictboxes.seen(services, odd_hosts, asked)
+    boxes = middleboxes.seen(services, odd_hosts, asked)
     return Seed(with_networks(plain, upper), asked, boxes, six, names, total, notes, assume)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import beside
+from coordinator.analysis import askedhosts
 from coordinator.analysis.reading import load
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import tell
@@ -53,9 +53,9 @@ def compared(
 
     columns: of `new`; `old` has those that are compared. name: of the command, for what is said on stderr.
     """
-    before, _ = beside.given(old_metadata, old)
-    now, _ = beside.given(new_metadata, new)
-    parts = beside.listed(listed) if listed is not None else ()
+    before, _ = askedhosts.given(old_metadata, old)
+    now, _ = askedhosts.given(new_metadata, new)
+    parts = askedhosts.listed(listed) if listed is not None else ()
     readings = []
     for table, path, kept in (("old", old, compareservices.READ), ("new", new, columns)):
         with Bar(f"reading {printable(path)}") as bar:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.signals import Signals
-from coordinator.endpoints.requests import Command
+from coordinator.endpoints.ctlcommands import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import BlockOrder
 from coordinator.scan.blocks import ranges, to_plain

@@ -23,7 +23,7 @@ from lzr import addresses
 from lzr.errors import UsageError
 from lzr.ipc import messages
 from lzr.options.table import Options
-from lzr.packet.filters import MOST_LINKS
+from lzr.packet.bpfprograms import MOST_LINKS
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 

@@ -1,9 +1,11 @@
 """Replies that come in several segments: by flow, the bytes in order and the segments beyond a gap.
+`lzr.flow.replies` acknowledges them and judges when a reply is complete; `lzr.flow.tcp` (`take_data`) cuts
+off what a segment repeats.
 
-`lzr.flow.replies` acknowledges them and judges when a reply is complete. Few flows ever get here (most answer
-with one segment that is enough), so this is a dict and not columns. A flow may hold a bounded number of early
-segments, those beyond a gap; what does not fit is dropped, and the peer sends it again. The memory that all
-flows take here is counted in `cost`, so that the flow table can bound it.
+Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns. A
+flow may hold a bounded number of early segments, those beyond a gap; what does not fit is dropped, and the
+peer sends it again. The memory that all flows take here is counted in `cost`, so that the flow table can
+bound it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
-"""Which options a resumed scan uses: a decision for each row of the table of options.
-
-It is in the column ``on_resume`` of the table, set row by row in `lzr.options.groups`:
+"""Which options a resumed scan uses: a decision for each row of the table of options,
+in its column ``on_resume``, which `lzr.options.groups` sets row by row.
 
 * FIXED decides which inputs there are, or what a record means: it stays as it was. If it is given again with
   another value, that is refused, unless --resume-changed names it: then half of the records mean something

@@ -1,4 +1,5 @@
 """The ledger: every input that was admitted and has no fate yet, by ticket.
+A dead worker's late results are dropped by `workers.collect.collector`.
 
 A ticket is a row number of the ledger. It travels with the flow and comes back with the flow's last outcome,
 once that is written. Then the row is free again, so the ledger is as large as what is in flight. When a

@@ -1,4 +1,6 @@
-"""Classic BPF (linux/filter.h, linux/bpf_common.h): its instructions, and an assembler for programs."""
+"""Classic BPF (linux/filter.h, linux/bpf_common.h): its instructions, and an assembler for programs.
+Our programs, a shard's share of the 4-tuples among them, are in `lzr.packet.bpfprograms`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which shard a flow belongs to: a hash of the 4-tuple that coordinator, kernel and workers compute alike.
 
 The coordinator computes it over columns; the kernel over each arriving packet (a classic-BPF program that
-`lzr.packet.filters` makes and ``PACKET_FANOUT_CBPF`` runs); a worker when it picks a source port for a
+`lzr.packet.bpfprograms` makes and ``PACKET_FANOUT_CBPF`` runs); a worker when it picks a source port for a
 follow-up connection. Since all three agree, a flow's replies reach the process that owns its state and no
 other. (The shards of --shards, which divide an input among boxes, are another thing:
 `lzr.targets.inputshards`.)

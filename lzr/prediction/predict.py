@@ -13,13 +13,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.prediction import boxes as predictboxes
+from lzr.prediction import middleboxes
 from lzr.prediction import networks as predictnetworks
 from lzr.prediction.asked import EMPTY, Addresses, Asked
-from lzr.prediction.boxes import NOBODY, Belief, Middleboxes
 from lzr.prediction.conditions import BOUNDS, Bound, Conditions
 from lzr.prediction.counts import Services
 from lzr.prediction.heldout import Calibration, View, calibrated, calibration
+from lzr.prediction.middleboxes import NOBODY, Belief, Middleboxes
 from lzr.prediction.networks import Networks
 from lzr.prediction.weighing import Weights
 
@@ -152,7 +152,7 @@ def learn(
     are left out because they answer on too many ports.
     """
     four = space.within(0, (1 << 32) - 1)
-    belief = predictboxes.believed(boxes, services, asked, four)
+    belief = middleboxes.believed(boxes, services, asked, four)
     plain = services if belief is None else belief.plain(services)
     of = _some_hosts(plain)
     believed = calibrated(of, asked, BOUNDS if bound is None else (bound,))

@@ -1,6 +1,6 @@
 """ZMap's output, JSON or CSV, into targets: each line is a half-open connection to take over.
-
-Every field is checked before it is used. A line that is not understood exactly is refused with a reason; its
+What becomes of a SYN-ACK with a window of 0 is decided in `lzr.flow.connections`. Every field is checked
+before it is used. A line that is not understood exactly is refused with a reason; its
 meaning is never guessed.
 """
 

@@ -12,8 +12,8 @@ import pytest
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
 from coordinator.endpoints.control import ControlServer
+from coordinator.endpoints.ctlcommands import Command
 from coordinator.endpoints.named import ControlError
-from coordinator.endpoints.requests import Command
 from tests.unit.coordinator.commands.test_ctl import Planted
 
 pytestmark = pytest.mark.attack

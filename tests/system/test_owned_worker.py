@@ -20,7 +20,7 @@ import pytest
 
 from coordinator.network.raw_sockets import PACKET_FANOUT_DATA, SO_ATTACH_FILTER
 from lzr.layout import SOL_PACKET
-from lzr.packet import filters
+from lzr.packet import bpfprograms
 from tests.faults import Victim, alive, family, lines_in, once_each, read
 from tests.lab.inside import Call, asked, call
 from tests.lab.net import wait_for
@@ -158,7 +158,7 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
             sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
         sock.close()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as free:  # the attack is one
-        attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, filters.fanout_program(1))
+        attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, bpfprograms.fanout_program(1))
         attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, everything)
         free.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 

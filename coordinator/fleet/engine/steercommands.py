@@ -15,8 +15,8 @@ from typing import Any
 
 from coordinator.commandline import running
 from coordinator.commands import ctl
-from coordinator.endpoints import requests
-from coordinator.endpoints.requests import CommandError
+from coordinator.endpoints import ctlcommands
+from coordinator.endpoints.ctlcommands import CommandError
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import controllerclient
 from coordinator.monitor import numbers
@@ -133,7 +133,7 @@ def _rate(argv: list[str]) -> int:
     asked = parser.parse_args(two_dashes(argv, ("box", "certs", "help")))
     boxes = _one(asked.box)
     try:
-        command = requests.parse(f"rate {asked.rate}")
+        command = ctlcommands.parse(f"rate {asked.rate}")
     except CommandError as error:
         raise UsageError(str(error)) from None
     if command.rate is None:
@@ -185,7 +185,7 @@ def _block(argv: list[str]) -> int:
         ["block", *asked.networks, *(("--by", by) if by else ()), *(("--reason", reason) if reason else ())]
     )
     try:
-        command = requests.parse(line if by else ctl.signed(line))
+        command = ctlcommands.parse(line if by else ctl.signed(line))
     except CommandError as error:
         raise UsageError(str(error)) from None
     lock = lockfile.settled(asked.plan)
@@ -227,7 +227,7 @@ def _alone(lock: Lock, plan: str, directory: str | None, what: Mapping[str, Any]
 
 
 def _cut(words: Sequence[str], name: str) -> tuple[list[str], str]:
-    """As `requests` has it: what follows --reason is a text of several words, up to the next option."""
+    """As `ctlcommands` has it: what follows --reason is a text of several words, up to the next option."""
     for at, word in enumerate(words):
         option, equals, value = word.lstrip("-").partition("=")
         if word.startswith("-") and option == name:

@@ -20,7 +20,7 @@ from distributed.security import Security
 
 from coordinator.endpoints import control
 from coordinator.fleet.certs import CONTROLLER, TlsIdentity
-from coordinator.fleet.serving import strangers
+from coordinator.fleet.serving import tlshandshakes
 from lzr.errors import UsageError
 
 CONNECT, LOST = 3, 12
@@ -82,7 +82,7 @@ _FIGURES: dict[str, Any] = {
 
 def settle() -> None:
     """Configure Dask for a fleet, in this process."""
-    strangers.bound()
+    tlshandshakes.bound()
     directory = control.own_directory()
     if directory is None:
         raise UsageError(

@@ -28,7 +28,7 @@ from coordinator.dashboard.canvas import ASCII, UNICODE, bar, chart, fit, resamp
 from coordinator.dashboard.dashboard import Dashboard, export, export_kind, render
 from coordinator.dashboard.panels import HELP
 from coordinator.dashboard.terminal import abilities
-from coordinator.endpoints import requests
+from coordinator.endpoints import ctlcommands
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.figures import OUTCOME_WORDS
@@ -538,7 +538,7 @@ def test_the_page_knows_every_key_and_command() -> None:
     assert max(len(text) for _, text in HELP) <= 80 - 14
     for keys, _ in HELP:
         assert all(f"`{key}`" in page for key in keys.split() if len(key) == 1), keys
-    for line in requests.HELP.splitlines():
+    for line in ctlcommands.HELP.splitlines():
         assert line.split()[0].strip(",") in page
     picture = page.split("```")[1].strip("\n").splitlines()
     assert len(picture) == 24

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
 from coordinator.endpoints.control import ControlServer
+from coordinator.endpoints.ctlcommands import Change, Command, CommandError, parse, rate, workers
 from coordinator.endpoints.named import ControlError
-from coordinator.endpoints.requests import Change, Command, CommandError, parse, rate, workers
 from tests.controlled import Running
 
 

@@ -19,7 +19,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
-from lzr.packet.filters import errors_filter
+from lzr.packet.bpfprograms import errors_filter
 from lzr.packet.icmp import KINDS, quoted
 from lzr.packet.sharding import cookie
 from lzr.rows import FRAME

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr.prediction import boxes as predictboxes
-from lzr.prediction import predict
+from lzr.prediction import middleboxes, predict
 from lzr.prediction.asked import PORTS, Addresses, Asked
-from lzr.prediction.boxes import Middleboxes, believed, seen
 from lzr.prediction.counts import Services
+from lzr.prediction.middleboxes import Middleboxes, believed, seen
 from lzr.prediction.predict import Model
 
 KINDS = ("fingerprint", "product")
@@ -74,7 +73,7 @@ def test_pairs_that_a_middlebox_would_answer_are_not_listed() -> None:
 
 
 def test_a_middleboxs_part_is_added_to_a_chance() -> None:
-    belief = predictboxes.Belief(
+    belief = middleboxes.Belief(
         np.array([0, 256]), 8, np.array([0.1, 0.9]), np.full(PORTS, 0.5), np.array([7]), np.array([0.2])
     )
     chance = np.array([[0.3, 0.02], [0.3, 0.02]], np.float32)

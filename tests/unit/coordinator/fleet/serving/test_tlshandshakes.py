@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.fleet import certs
 from coordinator.fleet.engine.engine import Engine
-from coordinator.fleet.serving import strangers
+from coordinator.fleet.serving import tlshandshakes
 from lzr.fleet.lock import Lock
 from tests.unit.coordinator.fleet.engine.test_engine import lock, places, running, until, worker  # noqa: F401
 
@@ -48,7 +48,7 @@ def test_a_handshake_that_does_not_come_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """At the controller, and at the port of a box."""
-    monkeypatch.setattr(strangers, "SECONDS", 1.0)
+    monkeypatch.setattr(tlshandshakes, "SECONDS", 1.0)
 
     async def whole() -> None:
         ours = certs.load(str(places / "certs"), certs.CONTROLLER)
@@ -69,8 +69,8 @@ def test_a_crowd_makes_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A box comes in while a stranger has as many connections as may be, and his oldest go."""
-    monkeypatch.setattr(strangers, "MOST", 8)
-    monkeypatch.setattr(strangers, "SECONDS", 60)
+    monkeypatch.setattr(tlshandshakes, "MOST", 8)
+    monkeypatch.setattr(tlshandshakes, "SECONDS", 60)
 
     async def whole() -> None:
         ours = certs.load(str(places / "certs"), certs.CONTROLLER)

@@ -9,7 +9,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.packet import Packet
 
 from lzr.layout import COOKIE_BITS
-from lzr.packet.filters import fanout_program, socket_filter
+from lzr.packet.bpfprograms import fanout_program, socket_filter
 from lzr.packet.sharding import cookie, flow_hash
 from lzr.rows import ACK, RST, SYN
 from tests.effort import examples

@@ -1,4 +1,5 @@
 """The commands that a person or a script may send to a running scan, and how they are written.
+`coordinator.scan.loop` (`_obey`) carries them out.
 
 A key on the dashboard and a line on the control socket become the same `Command`, which is carried out in one
 place. Lines are parsed here and nowhere else; a line that is not understood is answered with a sentence, and
@@ -8,8 +9,6 @@ never raises an exception in the scan.
     block 192.0.2.0/24 198.51.100.7 --by alice --reason ticket 42
     lease 60    lease 60 --from 86412.5
     pause    resume    drain    quit    status    status --json    help
-
-They are carried out by `coordinator.scan.loop` (`_obey`).
 """
 
 from __future__ import annotations
