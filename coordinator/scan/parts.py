@@ -21,7 +21,7 @@ from coordinator.scan.blocks import Blocks, of_plain
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import InputReading
-from coordinator.scan.runningsweep import RunningSweep
+from coordinator.scan.runningsweep import LONG_STRIDE, STRIDE, RunningSweep
 from coordinator.setup.egress import RoutesInUse
 from lzr.ipc.schema import Message
 from lzr.pacing.pacer import Pacer
@@ -174,6 +174,7 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> RunningSwe
         accounts=accounts,
         routes=ready.egress.routes,
         shards=ready.job.shards,
+        longest_stride=LONG_STRIDE if checkpoint is None else STRIDE,
     )
     if checkpoint is not None and checkpoint.resumed is not None:
         found.everywhere.recall(checkpoint.resumed.hosts(options))

@@ -31,13 +31,17 @@ from lzr.sweep.verdict import Verdict
 from lzr.targets.screen import overview
 
 _BATCH = 8192  # pairs in one message
-_STRIDE = 0.096
+STRIDE = 0.096
 """Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
 of the coordinator costs as much as some hundred SYNs.
 `benchmarks.beside`, 1 % answering, 1,048,576 pairs at 100,000 a second, load 5: with 48 ms, and each report
 for itself, the coordinator took 0.36 s of CPU beyond its start, with 96 ms 0.24 s. Where 60 % answer a scan
 is as fast. A worker that dies may have so much more that is to be sent again."""
-_LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for two
+LONG_STRIDE, _LITTLE = 0.192, 1024
+"""The same where so many pairs take that long, and no checkpoint is kept: what it does not count as done is
+sent again by who goes on after a kill. 60 % answering at 2,000 a second, in turns with 96 ms, all processes,
+their start included: 0.91 times the CPU."""
+_LEAST_STRIDE = 0.003  # where the rate brings several messages in STRIDE: for two
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _MOST_AHEAD = 1 << 16
 """Pairs, at most, that a worker may have and not have sent. A judgement: 65 ms at a million a second. What
@@ -46,10 +50,10 @@ _COVERED = 1 << 16  # addresses whose ways are looked up together: a hit list ma
 _HASTE = 1.05
 """How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
 up slowly, and between two stretches there is a gap of less than a ms."""
-DEPTH = 0.2
+DEPTH = 0.4
 """Seconds' worth of pairs that are assigned at once at most, where the coordinator was held up: they are sent
 over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a machine with
-a load of 7, with twice _STRIDE to 40,000."""
+a load of 7, with twice the stride to 40,000."""
 _CLOGGED = 0.01
 """Seconds until another try where no worker has room, without a rate or at a high one. At a low one each has
 work for longer: until then a share of it may leave, and the coordinator rests."""
@@ -71,7 +75,8 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 
 
 class RunningSweep:
-    """share: this box's pairs. shards: how many there are.
+    """share: this box's pairs. shards: how many there are. longest_stride: seconds between two batches of
+    stretches, at most.
 
     heard_until: before that all answers have been reported. everywhere: hosts that answer on any port.
     """
@@ -86,6 +91,7 @@ class RunningSweep:
         accounts: Accounts,
         routes: RoutesInUse,
         shards: int,
+        longest_stride: float,
     ) -> None:
         self.scheduler = scheduler
         self.heard_until = HeardUntil(shards)
@@ -94,6 +100,7 @@ class RunningSweep:
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._routes = routes
+        self._longest_stride = longest_stride
         self._turn = 0
         self._answers = 0  # heard since stretches were last assigned
         self._next = 0.0  # when stretches are assigned again
@@ -179,7 +186,7 @@ class RunningSweep:
         if self.clogged:
             stride = 0.0 if many else max(_CLOGGED, stride / 2)
         elif many:
-            stride = min(stride, _STRIDE / 2)
+            stride = min(stride, max(stride, STRIDE) / 2)
         self._next = now + stride if assigned or self.clogged else 0.0
         self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
         return assigned > 0
@@ -213,7 +220,8 @@ class RunningSweep:
         rate = self._feeder.pacer.rate
         if rate is None:
             return 0.0, 0.0
-        return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(_STRIDE, 2 * _BATCH / rate))
+        stride = max(STRIDE, min(self._longest_stride, _LITTLE / rate))
+        return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(stride, 2 * _BATCH / rate))
 
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it

@@ -55,6 +55,7 @@ def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, po
         accounts=accounts,
         routes=routes,
         shards=SHARDS,
+        longest_stride=runningsweep.LONG_STRIDE,
     )
 
 
@@ -124,11 +125,11 @@ def test_where_many_answer_stretches_are_assigned_more_often(monkeypatch: pytest
     rows = np.zeros(runningsweep._MANY, TARGET)
     answers = messages.SweepAnswers([], rows, np.full(len(rows), Verdict.REFUSED, np.uint8))
     assert swept.assign(1.0)
-    assert swept.resting(1.0 + 0.9 * runningsweep._STRIDE)
+    assert swept.resting(1.0 + 0.9 * runningsweep.STRIDE)
     swept.hear([("flow-0.1", answers)], 2.0)
     assert swept.assign(2.0)
-    assert swept.resting(2.0 + 0.4 * runningsweep._STRIDE)
-    assert not swept.resting(2.0 + 0.6 * runningsweep._STRIDE)
+    assert swept.resting(2.0 + 0.4 * runningsweep.STRIDE)
+    assert not swept.resting(2.0 + 0.6 * runningsweep.STRIDE)
     workers.room = 0
     swept.hear([("flow-0.1", answers)], 3.0)
     assert not swept.assign(3.0)
@@ -187,7 +188,8 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
 
 def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few messages, each asked in slices until about the next comes; without a rate all goes at once."""
-    for rate, most in ((RATE, 80), (None, 1 << 20)):
+    strides = ((RATE, 80, runningsweep.STRIDE), (2000, 8, runningsweep.LONG_STRIDE), (None, 1 << 20, 0))
+    for rate, most, stride in strides:
         feeding, given = Feeding(0, rate), list[Any]()
         feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
         feeding.open_all()
@@ -205,7 +207,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
         if rate is None:
             assert not any(spans)
         else:
-            assert all(0.8e9 < span / runningsweep._STRIDE < 1.1e9 for span in spans)
+            assert all(0.8e9 < span / stride < 1.1e9 for span in spans)
 
 
 def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
