@@ -152,6 +152,7 @@ class FlowEngine:
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
         self.sweeper.spare(self.table.firewall_checks, len(swept.ports))
+        self.transmit.routed.keeps_syns = True
         self.table.hear = self._hear
 
     def _hear(self, segments: Rows) -> int:
@@ -308,7 +309,7 @@ class FlowEngine:
         self.at_limit |= not room
         if not ahead:
             return 0
-        targets = self.backlog.take(min(self._step, ahead))
+        targets = self.backlog.take(min(self._step, ahead, self.transmit.most_begun))
         begun = len(targets)
         targets = self._permitted(targets)
         if len(targets):

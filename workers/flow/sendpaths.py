@@ -45,6 +45,7 @@ _CLOGGED = 512
 flows that were begun still send."""
 _PATIENCE = 3_000_000_000
 """ns for which a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
+_NEVER = 1 << 63
 _AGAIN = 20_000_000
 """ns between two attempts, each of at most eight system calls where there is still no room. A judgement:
 short beside a time-out, and 400 calls a second at most."""
@@ -69,6 +70,8 @@ class Routed:
         self._buffer = np.empty((_AT_ONCE, MAX_FRAME), np.uint8)
         self._waiting: deque[_Packet] = deque()
         self._again_at = 0
+        self.keeps_syns = False
+        """Whether SYNs wait until there is room: nobody sends those of a sweep again."""
         self.made = self.sent = self.sent_octets = 0
         self.errors: Counter[str] = Counter()
         """Packets that the kernel did not take, by the name of the errno; their flows go on without them."""
@@ -76,7 +79,12 @@ class Routed:
     @property
     def clogged(self) -> bool:
         """Whether so many packets wait that no new flow is to be begun."""
-        return len(self._waiting) >= _CLOGGED
+        return not self.room
+
+    @property
+    def room(self) -> int:
+        """How many flows may be begun, so that none waits too long where the kernel has no room."""
+        return max(0, _CLOGGED - len(self._waiting))
 
     @property
     def empty(self) -> bool:
@@ -101,6 +109,8 @@ class Routed:
         """
         octets = 0
         until = time.monotonic_ns() + _PATIENCE
+        if self.keeps_syns and rows["flags"][0] & SYN:
+            until = _NEVER
         for start in range(0, len(rows), _AT_ONCE):
             part, way = rows[start : start + _AT_ONCE].copy(), ways.ways[codes[start : start + _AT_ONCE]]
             mtus = way["mtu"].tolist()

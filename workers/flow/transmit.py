@@ -31,6 +31,9 @@ _TOGETHER = 8
 """Frames that leave together, where they are not further apart anyway. 65,536 pairs at 10,000 a second
 (`benchmarks.beside`) took a worker 0.42 s of CPU with 8, 0.34 s with 16, 0.37 s when it made a turn for each
 three ms' worth."""
+_KEPT = 256
+"""Of the packets that may wait until the kernel has room for them, so many are no SYNs of a sweep: who has
+answered does not wait behind those. A judgement."""
 _LAST_TRIES = 0.5
 """Seconds for which sending the last frames of a scan, mostly RSTs, is tried. A judgement: an interface that
 takes nothing for so long is down, and the end of a scan should not wait for it."""
@@ -77,9 +80,15 @@ class Transmit:
         """How packets leave, by their destination."""
         return self._paths.ways
 
+    @property
+    def most_begun(self) -> int:
+        """How many flows may be begun, as packets may wait for the kernel to have room for them."""
+        return 1 << 30 if self._paths.plain else self.routed.room
+
     def room(self, now: int, octets: int) -> int:
-        """How many more frames may leave now by the budget. octets: what one has at most."""
-        return 1 << 30 if self._budget is None else self._budget.frames(now, octets)
+        """How many SYNs of a sweep may leave now. octets: what the frame of one has at most."""
+        room = 1 << 30 if self._budget is None else self._budget.frames(now, octets)
+        return min(room, max(0, self.most_begun - _KEPT))
 
     def queue(self, burst: NDArray[Any]) -> None:
         """Queue FRAME rows behind those that wait, to leave with the next that are sent."""

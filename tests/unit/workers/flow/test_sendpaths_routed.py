@@ -134,6 +134,36 @@ def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.Mon
     assert (made.sent, dict(made.errors)) == (0, {"ENOBUFS": 1})
 
 
+def test_a_syn_of_a_sweep_waits_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_PATIENCE", -1)
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS] * 4
+    made = Routed([raw])  # type: ignore[list-item]
+    made.keeps_syns = True
+    send(made, frames(2, SYN))
+    send(made, frames(1, ACK))
+    assert made.gone == 0
+    made.flush()  # the table is still full, for one of them
+    assert (made.sent, dict(made.errors)) == (1, {"ENOBUFS": 1})
+    made.flush()
+    assert (made.sent, made.gone, made.empty) == (2, 3, True)
+
+
+def test_no_more_is_begun_than_may_wait() -> None:
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS] * 10_000
+    made = Routed([raw])  # type: ignore[list-item]
+    whole = made.room
+    send(made, frames(200))
+    assert made.room == whole - 200
+    assert not made.clogged
+    for _ in range(4):
+        send(made, frames(200))
+    assert made.room == 0
+    assert made.clogged
+
+
 def test_what_the_kernel_refuses_is_counted_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = Raw(socket.AF_INET)
     raw.trouble = [errno.EPERM, 0, errno.ENETUNREACH]
