@@ -24,6 +24,7 @@ from coordinator.scan.reading import InputReading
 from coordinator.scan.runningsweep import LONG_STRIDE, STRIDE, RunningSweep
 from coordinator.setup.egress import RoutesInUse
 from lzr.ipc.schema import Message
+from lzr.pacing import maxrate
 from lzr.pacing.pacer import Pacer
 from lzr.pacing.tokenbucket import DEPTH
 from lzr.sweep.scheduler import Scheduler
@@ -175,6 +176,7 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> RunningSwe
         routes=ready.egress.routes,
         shards=ready.job.shards,
         longest_stride=LONG_STRIDE if checkpoint is None else STRIDE,
+        limit=maxrate.syns(options.max_rate, options.bandwidth),
     )
     if checkpoint is not None and checkpoint.resumed is not None:
         found.everywhere.recall(checkpoint.resumed.hosts(options))

@@ -46,6 +46,10 @@ _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have s
 _MOST_AHEAD = 1 << 16
 """Pairs, at most, that a worker may have and not have sent. A judgement: 65 ms at a million a second. What
 one has is out of the others' reach."""
+_AHEAD_OF_LIMIT = 1.0
+"""Seconds' worth by --max-rate or --bandwidth that the workers may have and not have sent, and so the time
+for which a sweep that is told to end, or to pause, still sends SYNs. More is assigned when half of it has
+left. A judgement: more than is assigned to make good for time that the coordinator has lost (DEPTH)."""
 _COVERED = 1 << 16  # addresses whose ways are looked up together: a hit list may have a million
 _HASTE = 1.05
 """How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
@@ -76,7 +80,8 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 
 class RunningSweep:
     """share: this box's pairs. shards: how many there are. longest_stride: seconds between two batches of
-    stretches, at most.
+    stretches, at most. limit: SYNs a second that may leave by --max-rate and --bandwidth, None for any
+    number.
 
     heard_until: before that all answers have been reported. everywhere: hosts that answer on any port.
     """
@@ -92,6 +97,7 @@ class RunningSweep:
         routes: RoutesInUse,
         shards: int,
         longest_stride: float,
+        limit: float | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.heard_until = HeardUntil(shards)
@@ -101,6 +107,7 @@ class RunningSweep:
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._routes = routes
         self._longest_stride = longest_stride
+        self._limit = limit
         self._turn = 0
         self._answers = 0  # heard since stretches were last assigned
         self._next = 0.0  # when stretches are assigned again
@@ -147,14 +154,18 @@ class RunningSweep:
         self.clogged = False
         workers = self._feeder.feeds() if self._feeder.has_room else []
         self._tell(workers)
+        room, most = pacer.allowance(now), _BATCH
         if scheduler.unsent > self._ahead(len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
-        room = pacer.allowance(now)
+        elif workers and self._limit is not None:
+            ahead = 2 * self._ahead(len(workers))
+            # Small ones, so that each worker has some: it may send only its share.
+            room, most = min(room, int(ahead) - scheduler.unsent), min(_BATCH, int(ahead / 4 / len(workers)))
         each, stride = self._over()
         begin_at, looked = scheduler.next, 0
         while workers and room > 0 and looked < LOOK:
             worker = workers[self._turn % len(workers)]
-            taken = self._take(min(room, _BATCH), worker.name, now, LOOK - looked)
+            taken = self._take(min(room, most), worker.name, now, LOOK - looked)
             if self.everywhere.many:
                 looked = scheduler.next - begin_at
             if taken is None:
@@ -211,8 +222,10 @@ class RunningSweep:
                     worker.order(messages.Firewalls(hosts))
 
     def _ahead(self, workers: int) -> float:
-        """How many pairs may be assigned and not sent."""
+        """How many pairs may be assigned and not sent when more are assigned."""
         rate, most = self._feeder.pacer.rate, float(_MOST_AHEAD * workers)
+        if self._limit is not None:
+            most = min(most, max(_AHEAD_OF_LIMIT / 2 * self._limit, 2 * workers))
         return most if rate is None else min(most, max(_AHEAD * rate, _BATCH * workers))
 
     def _over(self) -> tuple[float, float]:

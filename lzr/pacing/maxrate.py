@@ -16,6 +16,14 @@ _LARGEST = 1514
 _MOST = 8 * (_LARGEST + _AROUND)  # bits
 
 
+def syns(packets: float | None, bits: float | None) -> float | None:
+    """How many SYNs a second these limits let leave at most; None for no limit."""
+    given = [packets] if packets is not None else []
+    if bits is not None:
+        given.append(bits / (8 * _LEAST))
+    return min(given, default=None)
+
+
 class Budget:
     """The limits of --max-rate and --bandwidth. packets: a second; bits: a second; None for no limit."""
 

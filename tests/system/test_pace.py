@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import signal
+import time
 from itertools import pairwise
 
 import pytest
@@ -10,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.pacing.maxrate import Budget
+from tests.faults import Victim, lines_in
+from tests.lab.net import wait_for
 from tests.lab.rate import Counted, counted, write_hosts
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.zmaplines import lines
@@ -101,3 +107,34 @@ def test_bits_alone_pace_a_sweep(arena: Range) -> None:
     seen = counted(arena, words, source, 3.0, limit // 32, octets=True)
     on_wire = seen.came * 8 * 86 / 62
     assert 0.6 * limit * seen.least < on_wire < limit * (seen.most + 0.2), seen
+
+
+@pytest.mark.root
+def test_who_ends_a_sweep_does_not_wait_for_its_bits(arena: Range) -> None:
+    """What the workers have by then is a second's worth: it was 65,536 SYNs for each."""
+    arena.respond(first=FIRST, port=PORT, source=SCANNER, classes="n")
+    limit = 1_000_000
+    words = (
+        "-p",
+        str(PORT),
+        "10.64.0.0/12",
+        "-B",
+        str(limit),
+        "-handshakes",
+        "none",
+        "-b",
+        "/dev/null",
+        "-c",
+        "1",
+    )
+    status = arena.lab.directory / "status"
+    begun = time.monotonic()
+    with open(os.devnull) as stdin:
+        victim = Victim(arena.scanner, *words, "-w", "flow=2", "-u", status, stdin=stdin)
+    wait_for(lambda: lines_in(status) > 3, "status lines", 60)
+    victim.signal(signal.SIGINT)
+    wait_for(lambda: "SIGINT" in victim.said(), "an answer", 60)
+    seconds = time.monotonic() - begun
+    victim.process.wait(240)
+    sent = int(re.findall(r"packets: ([\d,]+) sent", victim.said())[-1].replace(",", ""))
+    assert sent <= limit / 8 / 84 * (seconds + 3)

@@ -31,14 +31,20 @@ class Workers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
         self.children: list[Any] = [SimpleNamespace(name="flow-0.1"), SimpleNamespace(name="flow-1.1")]
+        self.given: list[tuple[str, messages.Stretch]] = []
         monkeypatch.setattr(runningsweep, "try_feed", self.take)
 
-    def take(self, child: object, message: object) -> bool:
+    def take(self, child: Any, parts: Any) -> bool:
+        message = packing.unpack(parts, messages.FEED).message
+        assert isinstance(message, messages.Stretch)
+        self.given.append((child.name, message))
         self.room -= 1
         return self.room >= 0
 
 
-def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> RunningSweep:
+def made(
+    feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1, **more: Any
+) -> RunningSweep:
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + addresses - 1)], [(80, 79 + ports)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     routes: Any = SimpleNamespace(
@@ -56,17 +62,18 @@ def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, po
         routes=routes,
         shards=SHARDS,
         longest_stride=runningsweep.LONG_STRIDE,
+        **more,
     )
 
 
 RATE = 10_000.0
 
 
-def assigned(swept: RunningSweep, feeder: Any, seconds: float) -> Any:
+def assigned(swept: RunningSweep, feeder: Any, seconds: float, begin: float = 0.0) -> Any:
     """What is said of that time, in which the loop turned every 5 ms."""
     feeder.take_paced()
     for turn in range(round(seconds / 0.005)):
-        swept.assign(turn * 0.005)
+        swept.assign(begin + turn * 0.005)
     return judge(Seen(), feeder.take_paced(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
 
 
@@ -90,6 +97,29 @@ def test_workers_without_room_are_not_the_rate(monkeypatch: pytest.MonkeyPatch) 
     assert not swept.assign(1.0)
     assert swept.resting(1.01)  # what is reported meanwhile can wait as long
     assert 0.0 < (swept.wait(1.01) or 0.0) < 0.1
+
+
+@pytest.mark.parametrize("rate", [None, RATE])
+@pytest.mark.parametrize("limit", [1.0, 1488.0])
+def test_workers_get_a_second_of_what_packets_or_bits_let_leave(
+    monkeypatch: pytest.MonkeyPatch, limit: float, rate: float | None
+) -> None:
+    """A sweep that is told to end or to pause sends no more than that; and each worker has some to send."""
+    feeding, workers = Feeding(0), Workers(monkeypatch, 1 << 20)
+    feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, workers, 1 << 20, limit=limit)
+    most = max(limit, 8)
+    for begin in (0.0, 3.0):
+        assigned(swept, feeding.feeder, 3.0, begin)
+        assert 0.5 * most <= swept.scheduler.unsent <= most
+        sizes = [
+            sum(one.count for who, one in workers.given if who == name) for name in ("flow-0.1", "flow-1.1")
+        ]
+        assert min(sizes) > 0.3 * sum(sizes)
+        for name, stretch in workers.given:
+            assert swept.scheduler.sent(stretch.number, name, begin + 3.0)
+        workers.given.clear()
 
 
 def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.pacing.maxrate import Budget
+import pytest
+
+from lzr.pacing.maxrate import Budget, syns
 
 SECOND = 1_000_000_000
 
@@ -29,3 +31,10 @@ def test_one_leaves_on_credit_and_is_paid_for() -> None:
     budget.spend(1, 1514)
     assert budget.frames(SECOND, 1514) == 0
     assert budget.wait() > 0
+
+
+@pytest.mark.parametrize(
+    ("packets", "bits", "most"), [(None, None, None), (300.0, None, 300.0), (300.0, 67_200.0, 100.0)]
+)
+def test_how_many_syns_may_leave(packets: float | None, bits: float | None, most: float | None) -> None:
+    assert syns(packets, bits) == most
