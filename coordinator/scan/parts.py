@@ -176,8 +176,8 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> RunningSwe
         routes=ready.egress.routes,
         shards=ready.job.shards,
         longest_stride=LONG_STRIDE if checkpoint is None else STRIDE,
-        limit=maxrate.syns(options.max_rate, options.bandwidth),
     )
+    found.limit = maxrate.syns(options.max_rate, options.bandwidth)
     if checkpoint is not None and checkpoint.resumed is not None:
         found.everywhere.recall(checkpoint.resumed.hosts(options))
     return found

@@ -80,10 +80,10 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED, kind="table")
 
 class RunningSweep:
     """share: this box's pairs. shards: how many there are. longest_stride: seconds between two batches of
-    stretches, at most. limit: SYNs a second that may leave by --max-rate and --bandwidth, None for any
-    number.
+    stretches, at most.
 
-    heard_until: before that all answers have been reported. everywhere: hosts that answer on any port.
+    heard_until: before that all answers have been reported. everywhere: hosts that answer on any port. limit:
+    SYNs a second that may leave by --max-rate and --bandwidth, None for any number; to be set.
     """
 
     def __init__(
@@ -97,7 +97,6 @@ class RunningSweep:
         routes: RoutesInUse,
         shards: int,
         longest_stride: float,
-        limit: float | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.heard_until = HeardUntil(shards)
@@ -107,7 +106,7 @@ class RunningSweep:
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._routes = routes
         self._longest_stride = longest_stride
-        self._limit = limit
+        self.limit: float | None = None
         self._turn = 0
         self._answers = 0  # heard since stretches were last assigned
         self._next = 0.0  # when stretches are assigned again
@@ -157,7 +156,7 @@ class RunningSweep:
         room, most = pacer.allowance(now), _BATCH
         if scheduler.unsent > self._ahead(len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
-        elif workers and self._limit is not None:
+        elif workers and self.limit is not None:
             ahead = 2 * self._ahead(len(workers))
             # Small ones, so that each worker has some: it may send only its share.
             room, most = min(room, int(ahead) - scheduler.unsent), min(_BATCH, int(ahead / 4 / len(workers)))
@@ -224,8 +223,8 @@ class RunningSweep:
     def _ahead(self, workers: int) -> float:
         """How many pairs may be assigned and not sent when more are assigned."""
         rate, most = self._feeder.pacer.rate, float(_MOST_AHEAD * workers)
-        if self._limit is not None:
-            most = min(most, max(_AHEAD_OF_LIMIT / 2 * self._limit, 2 * workers))
+        if self.limit is not None:
+            most = min(most, max(_AHEAD_OF_LIMIT / 2 * self.limit, 2 * workers))
         return most if rate is None else min(most, max(_AHEAD * rate, _BATCH * workers))
 
     def _over(self) -> tuple[float, float]:

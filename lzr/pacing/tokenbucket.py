@@ -11,7 +11,7 @@ from __future__ import annotations
 
 # Set by `python -m benchmarks.pace`, which compares the rate of ten seconds with the one asked for: 98.3 to
 # 100.9 % from 10 to 100,000 a second.
-_DEBT = 0.2  # seconds' worth of tokens that may be made good for
+_DEBT = 0.2  # seconds' worth of tokens that may be made good for; more where more may leave at once
 DEPTH = 0.02  # seconds' worth that may leave at once
 _HASTE = 1.25  # the rate while it catches up, as a multiple of the rate asked for
 
@@ -39,7 +39,7 @@ class TokenBucket:
         rate = self.rate * share
         passed = max(0.0, now - self._last)
         # `least` more than the depth, so that at low rates a part is not lost while a whole one waits.
-        depth = _DEBT if self._behind else self._depth
+        depth = max(_DEBT, self._depth) if self._behind else self._depth
         self._tokens = min(self._least + rate * depth, self._tokens + passed * rate)
         self._burst = min(self._least + rate * self._depth, self._burst + passed * rate * _HASTE)
         self._last = now

@@ -42,9 +42,7 @@ class Workers:
         return self.room >= 0
 
 
-def made(
-    feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1, **more: Any
-) -> RunningSweep:
+def made(feeder: Any, workers: Workers, addresses: int, accounts: Any = None, ports: int = 1) -> RunningSweep:
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + addresses - 1)], [(80, 79 + ports)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     routes: Any = SimpleNamespace(
@@ -62,7 +60,6 @@ def made(
         routes=routes,
         shards=SHARDS,
         longest_stride=runningsweep.LONG_STRIDE,
-        **more,
     )
 
 
@@ -87,6 +84,22 @@ def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch)
     assert 0.8 * RATE / 2 < swept.scheduler.next < 1.1 * RATE / 2
 
 
+def test_a_coordinator_that_is_late_each_time_keeps_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By 50 ms, at a rate where it turns seldom."""
+    feeding, workers = Feeding(0), Workers(monkeypatch, 1 << 20)
+    rate, now = 2000.0, 0.0
+    feeding.feeder.pacer = Pacer(rate, now, runningsweep.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, workers, 1 << 20)
+    while now < 20.0:
+        swept.assign(now)
+        for name, stretch in workers.given:
+            swept.scheduler.sent(stretch.number, name, now)
+        workers.given.clear()
+        now += runningsweep.LONG_STRIDE + 0.05
+    assert 0.97 * rate < swept.scheduler.next / now < 1.01 * rate
+
+
 def test_workers_without_room_are_not_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
     feeding.open_all()
@@ -108,7 +121,8 @@ def test_workers_get_a_second_of_what_packets_or_bits_let_leave(
     feeding, workers = Feeding(0), Workers(monkeypatch, 1 << 20)
     feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
     feeding.open_all()
-    swept = made(feeding.feeder, workers, 1 << 20, limit=limit)
+    swept = made(feeding.feeder, workers, 1 << 20)
+    swept.limit = limit
     most = max(limit, 8)
     for begin in (0.0, 3.0):
         assigned(swept, feeding.feeder, 3.0, begin)
