@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,28 @@ def test_a_stuck_ring_holds_back_in_order_and_the_timers_wait_as_long() -> None:
     assert wire.sent == [1, 2, 3, 4]
     assert not sending.transmit.held
     assert sending.postponed == [(2 * SECOND, 3 * SECOND)]
+
+
+@pytest.mark.parametrize(("one_in", "most"), [(1, 256), (4, 1024), (1 << 30, 4096)])
+def test_as_many_syns_leave_together_as_the_kernel_may_have_to_wait_with(one_in: int, most: int) -> None:
+    """Of those that it routes 256, however many leave by the ring beside them."""
+    sending = Sending(Wire(room=1 << 30))
+    transmit = sending.transmit
+    assert transmit.room(0, 82) > 1 << 20  # all by the ring
+
+    def divert(burst: Any, routed: Any) -> tuple[Any, int]:
+        routed.made += len(burst) // one_in
+        return burst, 0
+
+    transmit._paths = SimpleNamespace(  # type: ignore[assignment]
+        plain=False, all_by_rings=lambda burst: False, divert=divert, builder=None
+    )
+    assert transmit.room(0, 82) == 256
+    for _ in range(10):
+        room = transmit.room(0, 82)
+        assert room <= most
+        transmit.spread(np.zeros(room, FRAME), 0, 0, first=room)
+    assert transmit.room(0, 82) == most
 
 
 def test_a_moment_postpones_nothing() -> None:
