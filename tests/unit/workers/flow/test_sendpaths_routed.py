@@ -164,6 +164,18 @@ def test_no_more_is_begun_than_may_wait() -> None:
     assert made.clogged
 
 
+def test_no_syn_of_a_sweep_is_one_too_many() -> None:
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS] * 10_000
+    made = Routed([raw])  # type: ignore[list-item]
+    made.keeps_syns = True
+    for _ in range(sendpaths._MOST // 200 + 1):
+        send(made, frames(200))
+    assert not made.errors
+    send(made, frames(1, ACK))
+    assert made.errors["ENOBUFS"] == 1
+
+
 def test_what_the_kernel_refuses_is_counted_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = Raw(socket.AF_INET)
     raw.trouble = [errno.EPERM, 0, errno.ENETUNREACH]
