@@ -3,7 +3,7 @@
  * A probe comes as a program (see lzr/packet/payloads.py): a byte that says which part, then what it takes.
  * Everything is written into a frame of a fixed size first, and its end is checked at each part.
  *
- * `spread_frames` sleeps and sends, which no other kernel does: it repeats workers/flow/transmitrows.py.
+ * The last of them also sleeps and sends, which no other kernel does: it repeats workers/flow/transmitrows.py.
  */
 #include "native.h"
 #include <arpa/inet.h>
