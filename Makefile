@@ -70,10 +70,12 @@ fleet-demo: venv lab-tools
 # after the other.
 test: venv lab-tools test-tools
 ifeq ($(strip $(ARGS)),)
-	@echo '== 1 of 2: unit tests, $(PROCESSES) at a time, without root'
+	@echo '== 1 of 3: unit tests, $(PROCESSES) at a time, without root'
 	$(UNIT) tests/unit tests/docs
-	@echo '== 2 of 2: system tests, $(PROCESSES) at a time, as root in namespaces'
-	$(SYSTEM) tests/system tests/docs
+	@echo '== 2 of 3: system tests, $(PROCESSES) at a time, as root in namespaces'
+	$(SYSTEM)
+	@echo '== 3 of 3: those that no other may run beside'
+	$(ALONE)
 else
 	$(PYTEST) -m 'not live' $(ARGS)
 endif
@@ -92,10 +94,18 @@ unit-pure: $(VENV)/.installed
 		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan \
 		tests/unit/lzr/ownership tests/unit/lzr/ipc
 
-# A file's tests stay together and in order; most of them wait more than they compute. ARGS='-n 0 ...': in one process.
-SYSTEM := $(PYTEST) -m 'not unit and not live' -n $(PROCESSES) --dist loadfile --durations 20
+# A file's tests stay together and in order; most of them wait more than they compute. `alone` are those that use up
+# what all namespaces share. With ARGS all is one run, one test after the other.
+SYSTEM := $(PYTEST) -m 'not unit and not live and not alone' -n $(PROCESSES) --dist loadfile --durations 20 \
+	tests/system tests/docs
+ALONE := $(PYTEST) -m alone tests/system
 system: venv lab-tools test-tools
-	$(SYSTEM) $(or $(ARGS),tests/system tests/docs)
+ifeq ($(strip $(ARGS)),)
+	$(SYSTEM)
+	$(ALONE)
+else
+	$(PYTEST) -m 'not unit and not live' --durations 20 $(ARGS)
+endif
 
 # SECURITY.md says what is promised; each promise has its tests here.
 attack: venv test-tools
