@@ -50,7 +50,7 @@ class Alerts:
 
     def note_unsent(self, errors: Iterable[str]) -> None:
         """errors: names of the errno values with which the kernel has refused packets, from a worker's
-        figures.
+        figures; NO_ROOM: those that it still had no room for after a while.
         """
         for name in errors:
             if name in _NOT_SENT and name not in self._unsent:
@@ -81,9 +81,11 @@ _NOT_SENT = {
     "ENETUNREACH": f"this host has no route any more for some packets: look at ip route; {_AGAIN}",
     "EHOSTUNREACH": f"a route of this host (unreachable) refuses packets: look at ip route; {_AGAIN}",
     "EACCES": f"a route or rule of this host (prohibit) refuses packets: look at ip route, ip rule; {_AGAIN}",
+    "NO_ROOM": "the kernel had no room for some packets for seconds: is its table of neighbours full? "
+    f"(sysctl net.ipv4.neigh.default.gc_thresh3: how many hosts on links of our own it holds); {_AGAIN}",
     "EINVAL": f"a route of this host (blackhole) refuses packets: look at ip route, ip rule; {_AGAIN}",
 }
-"""What the kernel answers to packets that it routes one by one, where trying again is of no use."""
+"""What the kernel answers to packets that it routes one by one, where trying again is of no use, or was."""
 
 
 def _dropped(again: int) -> str:

@@ -59,7 +59,7 @@ def bottleneck(snapshot: Snapshot) -> str:
         return "starting"
     if snapshot.paced:
         return _paced(snapshot)
-    if snapshot.outstanding_full:
+    if snapshot.window_full:
         return f"as many answers awaited as rings take: a lower -t{_or_more_flow(snapshot)}"
     if snapshot.late and snapshot.rate_limit is not None and not snapshot.input_waiting:
         rate = numbers.count(snapshot.rate_limit)

@@ -343,7 +343,7 @@ class Meter:
             handshakes=handshakes,
             by_handshake=by_handshake,
             latest=tuple(reversed(totals.latest)),
-            outstanding_full=any(place.gauges.get("held") for place in places),
+            window_full=any(place.gauges.get("held") for place in places),
             output_blocked=any(place.rate("blocked_ns") >= BLOCKED * 1e9 for place in places),
             cooldown_left=cooldown_left,
             restarts=self._restarts,

@@ -217,7 +217,7 @@ class Snapshot(Figures):
     by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
     latest: tuple[Identified, ...] = ()  # newest first
     warnings: tuple[str, ...] = ()  # worst first
-    outstanding_full: bool = False  # targets wait for the answers to others
+    window_full: bool = False  # as many flows are outstanding as may be: targets wait for answers to others
     output_blocked: bool = False  # the reader of the results holds work back
     cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
     restarts: int = 0

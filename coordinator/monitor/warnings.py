@@ -16,7 +16,7 @@ have data, and fewer than four in one case of a hundred."""
 LOW_HIT_RATE = 0.02  # share of finished inputs with data, below which a warning says so; a judgement
 
 
-_FULL = {"ENOBUFS", "EAGAIN", "ENOMEM"}
+_FULL = {"ENOBUFS", "EAGAIN", "ENOMEM", "NO_ROOM"}
 _UNSENT = {"ENETDOWN": "is the interface down?", "EMSGSIZE": "has the size of packets (MTU) changed?"}
 
 
@@ -45,7 +45,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         if snapshot.outcomes.get("send_refused"):
             what = "this host's own firewall drops some"
         refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
-        found.append(f"{refused} and tried again ({errors}): {what}")
+        found.append(f"{refused} ({errors}): {what}")
     heard = snapshot.rx or snapshot.unreachable
     low = snapshot.hit_rate < LOW_HIT_RATE and not (snapshot.sweep and heard)
     if snapshot.done >= ENOUGH and low:

@@ -46,6 +46,8 @@ flows that were begun still send."""
 _PATIENCE = 3_000_000_000
 """ns for which a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
 _NEVER = 1 << 63
+_GIVEN_UP = "NO_ROOM"
+"""Under this name a packet is counted that waited in vain, beside those of the errno values."""
 _AGAIN = 20_000_000
 """ns between two attempts, each of at most eight system calls where there is still no room. A judgement:
 short beside a time-out, and 400 calls a second at most."""
@@ -163,7 +165,8 @@ class Routed:
                     self._again_at = time.monotonic_ns() + _AGAIN
                 self._waiting.append(packet)
                 return False
-            self.errors[errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))] += 1
+            name = errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))
+            self.errors[_GIVEN_UP if error.errno in _NO_ROOM else name] += 1
             return True
         self.sent += 1
         self.sent_octets += len(packet.octets)
@@ -187,7 +190,7 @@ class Routed:
         refused = 0
         for packet in waiting:
             if packet.until < now:
-                self.errors["ENOBUFS"] += 1
+                self.errors[_GIVEN_UP] += 1
             elif refused >= 8:
                 self._waiting.append(packet)  # the table is still full: not a call for each
             else:

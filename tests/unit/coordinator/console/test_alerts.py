@@ -43,3 +43,15 @@ def test_flows_that_are_not_asked_again_may_have_lost_their_answers() -> None:
     ((sentence, lost),) = told.alerts.values()
     assert "not asked again" in sentence
     assert lost
+
+
+def test_packets_that_the_kernel_had_no_room_for_are_a_loss_and_those_that_are_tried_again_are_none() -> None:
+    told: Any = Told()
+    nothing: Any = SimpleNamespace()
+    alerts = Alerts(told, nothing, nothing, nothing)
+    alerts.note_unsent({"ENOBUFS": 7})
+    assert not told.alerts
+    alerts.note_unsent({"ENOBUFS": 7, "NO_ROOM": 3})
+    ((sentence, lost),) = told.alerts.values()
+    assert "gc_thresh3" in sentence
+    assert lost

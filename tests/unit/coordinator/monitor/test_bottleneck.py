@@ -77,7 +77,7 @@ CALM = Snapshot(
         ),
         ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
         (
-            {"outstanding_full": True},
+            {"window_full": True},
             "as many answers awaited as rings take: a lower -t, or -w flow=3 (or + here)",
         ),
         ({"late": True, "input_waiting": True, "rate_limit": 5000.0}, "input slower than workers"),

@@ -295,7 +295,7 @@ def test_silence_a_slow_reader_and_full_workers() -> None:
     meter.feed(2, flow(tx=100, held=True))
     snapshot = meter.snapshot(2, Totals())
     assert snapshot.gateway_silent
-    assert snapshot.outstanding_full
+    assert snapshot.window_full
     assert "nothing received, 100 packets sent" in snapshot.warnings[0]
     meter.feed(3, flow(tx=200, rx=1))
     assert not meter.snapshot(3, Totals()).gateway_silent

@@ -131,7 +131,7 @@ def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.Mon
     made = Routed([raw])  # type: ignore[list-item]
     send(made, frames(1))
     made.flush()
-    assert (made.sent, dict(made.errors)) == (0, {"ENOBUFS": 1})
+    assert (made.sent, dict(made.errors)) == (0, {"NO_ROOM": 1})
 
 
 def test_a_syn_of_a_sweep_waits_until_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_a_syn_of_a_sweep_waits_until_there_is_room(monkeypatch: pytest.MonkeyPa
     send(made, frames(1, ACK))
     assert made.gone == 0
     made.flush()  # the table is still full, for one of them
-    assert (made.sent, dict(made.errors)) == (1, {"ENOBUFS": 1})
+    assert (made.sent, dict(made.errors)) == (1, {"NO_ROOM": 1})
     made.flush()
     assert (made.sent, made.gone, made.empty) == (2, 3, True)
 
@@ -173,7 +173,7 @@ def test_no_syn_of_a_sweep_is_one_too_many() -> None:
         send(made, frames(200))
     assert not made.errors
     send(made, frames(1, ACK))
-    assert made.errors["ENOBUFS"] == 1
+    assert made.errors["NO_ROOM"] == 1
 
 
 def test_what_the_kernel_refuses_is_counted_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +195,7 @@ def test_a_full_table_clogs() -> None:
     assert made.clogged
     for _ in range(20):
         send(made, frames(200))
-    assert made.errors["ENOBUFS"] == 24 * 200 - sendpaths._MOST
+    assert made.errors["NO_ROOM"] == 24 * 200 - sendpaths._MOST
 
 
 def test_what_waits_for_whom_nobody_may_contact_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
