@@ -18,7 +18,8 @@ from lzr.fleet.lock import Lock
 from lzr.fleet.view import view
 
 EVERY = 3.0
-"""Seconds between two looks at what there is to be fetched: a checkpoint is written once a second."""
+"""Seconds between two looks at what there is to be fetched. A judgement: a checkpoint is written once a
+second, in a sweep up to five times."""
 TIMEOUT = 30.0
 """Seconds for a chunk, and at the end for a box that gives nothing."""
 
