@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,19 @@ class Victim:
             return next(iter(self.of_role(role)), 0)
 
         return wait_for(look, f"a {role}", seconds)
+
+    def wait_for(self, fact: Callable[[], bool], what: str, seconds: float = 120) -> None:
+        """Wait for something that happens while it runs; says what it said where that does not come."""
+
+        def look() -> bool:
+            if self.process.poll() is not None:
+                raise LabError(f"lzr has ended, without {what}: {self.said()[-2000:]}")
+            return fact()
+
+        try:
+            wait_for(look, what, seconds)
+        except LabError as error:
+            raise LabError(f"{error}: {self.said()[-2000:]}") from error
 
     def kill(self, role: str) -> int:
         """`kill -9` one process of a role; its pid, 0 if there was none."""

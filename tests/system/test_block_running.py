@@ -12,7 +12,6 @@ import pytest
 
 from coordinator.commands.ctl import ask
 from tests.faults import Record, Victim, lines_in, read
-from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.system.test_advice_running import lzr
@@ -62,7 +61,7 @@ def test_no_packet_more(arena: Range, mode: str) -> None:
         listed.write_text("".join(f"10.64.{n >> 8}.{n & 255}:{PORT}\n" for n in range(COUNT - 1, -1, -1)))
         with listed.open() as stdin:
             victim = Victim(arena.scanner, "-sendSYNs", *common, stdin=stdin)
-    wait_for(lambda: lines_in(target) > 100, "the first records", 60)
+    victim.wait_for(lambda: lines_in(target) > 100, "the first records", 60)
     told = ctl(arena, "--socket", socket, "block", BLOCKED, "--reason", "ticket", "42")
     before = packets(arena)
     assert told.returncode == 0, told.stderr
@@ -98,7 +97,7 @@ def test_a_resumed_scan_keeps_it(arena: Range) -> None:
             arena.scanner, "-p", str(PORT), "10.64.0.0/20", *WORDS, "-f", target, "--control-socket", socket,
             "--checkpoint", state, stdin=stdin,
         )  # fmt: skip
-    wait_for(lambda: lines_in(target) > 100, "the first records", 60)
+    victim.wait_for(lambda: lines_in(target) > 100, "the first records", 60)
     assert ctl(arena, "--socket", socket, "block", BLOCKED).returncode == 0
     victim.process.kill()  # at once: whoever was told that it is so may rely on it
     victim.wait(120)

@@ -46,6 +46,9 @@ flows that were begun still send."""
 _PATIENCE = 3_000_000_000
 """ns for which a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
 _NEVER = 1 << 63
+_STALLED = 30_000_000_000
+"""ns in which the kernel takes nothing at all, after which what waits is given up. A judgement: a full table
+of neighbours has room again in three seconds, and no scan should wait for a link that is broken."""
 _GIVEN_UP = "NO_ROOM"
 """Under this name a packet is counted that waited in vain, beside those of the errno values."""
 _AGAIN = 20_000_000
@@ -72,6 +75,10 @@ class Routed:
         self._buffer = np.empty((_AT_ONCE, MAX_FRAME), np.uint8)
         self._waiting: deque[_Packet] = deque()
         self._again_at = 0
+        self._moved_at = (
+            0  # when the kernel was last seen to take something, or the first packet began to wait
+        )
+        self._moved = 0  # packets sent by then
         self.keeps_syns = False
         """Whether SYNs wait until there is room: nobody sends those of a sweep again."""
         self.made = self.sent = self.sent_octets = 0
@@ -161,8 +168,8 @@ class Routed:
             packet.socket.sendmsg([packet.octets], packet.ancillary, socket.MSG_DONTWAIT, packet.destination)
         except OSError as error:
             if error.errno in _NO_ROOM and (len(self._waiting) < _MOST or packet.until == _NEVER):
-                if not self._waiting:
-                    self._again_at = time.monotonic_ns() + _AGAIN
+                if not self._waiting and self._again_at <= (now := time.monotonic_ns()):
+                    self._again_at, self._moved_at, self._moved = now + _AGAIN, now, self.sent
                 self._waiting.append(packet)
                 return False
             name = errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))
@@ -185,11 +192,14 @@ class Routed:
         now = time.monotonic_ns()
         if now < self._again_at:
             return
+        if self.sent != self._moved:
+            self._moved, self._moved_at = self.sent, now
+        stalled = now - self._moved_at > _STALLED
         waiting, self._waiting = self._waiting, deque()
         self._again_at = now + _AGAIN
         refused = 0
         for packet in waiting:
-            if packet.until < now:
+            if packet.until < now or stalled:
                 self.errors[_GIVEN_UP] += 1
             elif refused >= 8:
                 self._waiting.append(packet)  # the table is still full: not a call for each

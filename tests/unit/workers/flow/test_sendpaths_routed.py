@@ -150,6 +150,22 @@ def test_a_syn_of_a_sweep_waits_until_there_is_room(monkeypatch: pytest.MonkeyPa
     assert (made.sent, made.gone, made.empty) == (2, 3, True)
 
 
+def test_a_kernel_that_takes_nothing_for_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_STALLED", 0)
+    raw = Raw(socket.AF_INET)
+    made = Routed([raw])  # type: ignore[list-item]
+    made.keeps_syns = True
+    raw.trouble = [errno.ENOBUFS] * 3
+    send(made, frames(3, SYN))
+    send(made, frames(1, SYN, peer="203.0.113."))  # something leaves: the others may wait on
+    raw.trouble = [errno.ENOBUFS] * 3
+    made.flush()
+    assert not made.errors
+    made.flush()
+    assert (made.sent, made.empty, dict(made.errors)) == (1, True, {"NO_ROOM": 3})
+
+
 def test_no_more_is_begun_than_may_wait() -> None:
     raw = Raw(socket.AF_INET)
     raw.trouble = [errno.ENOBUFS] * 10_000
