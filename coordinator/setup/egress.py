@@ -27,7 +27,7 @@ from lzr.packet.bpfprograms import MOST_LINKS
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
-_FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`filters.socket_filter`)
+_FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`bpfprograms.socket_filter`)
 
 
 class SourcesInUse:

@@ -1,4 +1,5 @@
 """Decides everything about the processes of a scan: events in, orders out.
+The inputs that a dead worker had are in `lzr.ownership.ledger`.
 
 The machine knows the processes by name, the shards and the collectors. After every event it also
 balances shards among the workers, stops processes that have nothing left to do, and tells flow workers where

@@ -1,4 +1,5 @@
 """The time, by shard, before which the coordinator has heard of all answers to a sweep: a pure machine.
+How long an answer is waited for (`-c`) is in `lzr.sweep.scheduler`.
 
 A worker states a moment: it has reported every answer that came to its shards' rings before. That counts for
 a shard while it is open, with that worker. While a shard changes hands, no statement counts for it: answers

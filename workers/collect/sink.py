@@ -1,4 +1,5 @@
 """An output: bytes are written whole, or an exception says why they cannot be.
+`workers.collect.collector` tells the coordinator, and ends.
 
 Into a pipe goes a group of whole lines at a time, as many as the kernel takes without a break (PIPE_BUF,
 pipe(7)). So its reader sees no broken line, whoever is killed, unless a single line is longer than that.

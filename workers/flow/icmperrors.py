@@ -1,8 +1,8 @@
 """ICMP errors, read from sockets of their own, so that a flood of them takes no room in the scan's rings.
 
-The kernel lets in errors that quote an ISN with our cookie (`filters.errors_filter`); `lzr.packet.icmp` says
-of what kind each is; which of them are believed is decided by `Sweeper.hear_errors`. What a socket has no
-room for is lost and counts as silence. They are read now and then, a bounded number each time.
+The kernel lets in errors that quote an ISN with our cookie (`bpfprograms.errors_filter`); `lzr.packet.icmp`
+says of what kind each is; which of them are believed is decided by `Sweeper.hear_errors`. What a socket has
+no room for is lost and counts as silence. They are read now and then, a bounded number each time.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 A rule of nftables' egress hook (or a queueing discipline that drops by address) answers a packet socket with
 ENOBUFS, as a full queue does, and the frame stays at the head of the transmit ring, where it would block
 everything behind it. So where no frame is taken for a while, the ring offers another frame first or, where
-all that wait have been refused before, a frame that nobody acts on (`Ring._sort_out`). If the kernel takes
-that one, the refusal is about the first frame: it is set aside here and tried again a few times after growing
-pauses, because the queue may have been full by chance. Then it is given up, and its flow ends with the reason
-`send_refused`. A full queue or a link that is down refuses the other frame too; then all wait.
+all that wait have been refused before, a frame that nobody acts on (`TransmitRing._sort_out`). If the kernel
+takes that one, the refusal is about the first frame: it is set aside here and tried again a few times after
+growing pauses, because the queue may have been full by chance. Then it is given up, and its flow ends with
+the reason `send_refused`. A full queue or a link that is down refuses the other frame too; then all wait.
 """
 
 from __future__ import annotations

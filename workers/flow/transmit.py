@@ -1,4 +1,6 @@
-"""Frames on their way out: they leave as fast as the budget allows, and wait while a ring is stuck."""
+"""Frames on their way out: they leave as fast as the budget allows, and wait while a ring is stuck.
+What the kernel does with them is seen in `workers.flow.transmitring`.
+"""
 
 from __future__ import annotations
 
