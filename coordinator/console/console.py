@@ -100,6 +100,7 @@ class Console:
             guard_missing=about.guard_missing,
         )
         self.meter = Meter(now)
+        self._cpu_before = time.process_time_ns()  # of starting, which is no load of the scan
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)
         self._now = now
         self._invoker = invoker
@@ -275,7 +276,8 @@ class Console:
         return self._control.handle(now) if self._control is not None else []
 
     def _own_report(self) -> dict[str, Any]:
-        report = {"role": "coordinator", "pid": os.getpid(), "cpu_ns": time.process_time_ns()}
+        used = time.process_time_ns() - self._cpu_before
+        report = {"role": "coordinator", "pid": os.getpid(), "cpu_ns": used}
         return report | ({"busy_ns": self.totals.busy_ns} if self.totals.busy_ns else {})
 
     def snapshot(self, now: float, wall: float) -> Snapshot:

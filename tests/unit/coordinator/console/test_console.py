@@ -57,6 +57,16 @@ def test_a_line_a_second_on_stderr(plain: Console, capsys: pytest.CaptureFixture
     assert plain.wait(105.25) == pytest.approx(0.75)
 
 
+def test_what_starting_has_cost_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first picture named a coordinator that was busy to 353 %, and how to relieve it."""
+    used = iter((4 * 10**9, 41 * 10**8))
+    monkeypatch.setattr("time.process_time_ns", lambda: next(used))
+    made = make_console()
+    made.tick(101.0, 0.0)
+    assert made.snapshot(101.0, 0.0).coordinator.cpu == pytest.approx(0.1)
+    made.abandon()
+
+
 def test_a_late_loop_prints_one_line_not_many(plain: Console, capsys: pytest.CaptureFixture[str]) -> None:
     plain.tick(110.3, 0.0)
     plain.tick(110.9, 0.0)
