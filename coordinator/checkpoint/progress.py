@@ -1,4 +1,6 @@
-"""Which inputs have their fate, by input number."""
+"""Which inputs have their fate, by input number.
+What else a checkpoint holds: `coordinator.checkpoint.saved`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Opens the outputs before anything is sent: one that cannot be written is reported at once."""
+"""Opens the outputs before anything is sent: one that cannot be written is reported at once.
+`Outputs` holds their descriptors and acknowledged lengths while the scan runs; `coordinator.processes.pool`
+hands them to the fork server, once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The result file: checked when it is opened, changed only when a scan is sure to begin.
+`coordinator.results.outputs` holds it while the scan runs.
 
 What was there before stays. Results are appended to results; a file that holds anything else is refused;
 nothing is cut off except a last line that is not whole or, with --overwrite, everything. Both happen in

@@ -1,4 +1,5 @@
-"""All boxes of a fleet at one moment: what each reported last and when, as one value to be shown.
+"""All boxes of a fleet at one moment: what each reported last and when, as one value for `lzr fleet
+watch` and its metrics (`lzr fleet status` is `coordinator.fleet.engine.steercommands`).
 
 A box is red once nothing was heard of it for `LOST` seconds. Its last figures stay, with their age, but its
 rates no longer count in the totals. Times are seconds of one clock, whichever it is; no clock is read here.

@@ -1,4 +1,5 @@
 """The collectors: which one writes, which collector each flow worker sends to, and the fences.
+What is written is looked at by `workers.collect.collector`; the whole chain is in `lzr.ownership.ledger`.
 
 Collector 0 writes; the others identify and encode, and send it finished lines. Flow workers are spread over
 all of them. A new writer first cuts the output back to the acknowledged length, so what came after it has to

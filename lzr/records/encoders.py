@@ -1,4 +1,5 @@
 """Outcomes into result records: JSON lines, CSV, the feed for ZGrab2.
+How text of others becomes a JSON string or a CSV cell, and why no cell is a formula: `lzr.records.escape`.
 
 An encoder takes a batch of OUTCOME rows, the payload bytes that travel beside them (end to end, `data_len`
 each) and an identity for each row, and gives the bytes to write: whole lines, ASCII only. Rows that are no
