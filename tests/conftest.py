@@ -95,9 +95,9 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `unit` what needs neither root nor real daemons: all of tests/unit, most of tests/docs."""
+    places = {path: path.relative_to(ROOT / "tests").parts[0] for path in {item.path for item in items}}
     for item in items:
-        place = item.path.relative_to(ROOT / "tests").parts[0]
-        if place in ("unit", "docs") and not any(map(item.get_closest_marker, ("root", "live"))):
+        if places[item.path] in ("unit", "docs") and not any(map(item.get_closest_marker, ("root", "live"))):
             item.add_marker(pytest.mark.unit)
 
 

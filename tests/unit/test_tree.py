@@ -10,9 +10,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 from tests import ROOT
+from tests.rows import every_row
 
 UNIT = ROOT / "tests" / "unit"
 TOPS = ("lzr", "coordinator", "workers")
@@ -107,14 +106,14 @@ def imports() -> dict[str, set[str]]:
 
 
 def is_mirrored(path: Path) -> bool:
-    package = ROOT / path.parent.relative_to(UNIT)
+    package = ROOT / ("tests" if path.parent == UNIT else path.parent.relative_to(UNIT))
     words = path.stem.removeprefix("test_").split("_")
     stems = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
     return any((package / f"{mark}{stem}.py").is_file() for stem in stems for mark in ("", "_"))
 
 
 def test_a_unit_test_lies_where_its_module_lies() -> None:
-    """test_<module>.py or test_<module>_<aspect>.py, in the mirrored package."""
+    """test_<module>.py or test_<module>_<aspect>.py, in the mirrored package; at the top, of tests/*.py."""
     assert [name(path) for path in TESTS if not is_mirrored(path)] == [], "no module there has this name"
 
 
@@ -181,7 +180,7 @@ def test_unit_tests_need_no_root() -> None:
         assert not [mark for mark in decorated if mark == "pytest.mark.root" or "geteuid" in mark], name(path)
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=name)
+@every_row(PACKAGES, name)
 def test_a_package_is_small_enough_to_read_its_list(package: Path) -> None:
     modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
     assert len(modules) <= LARGER.get(name(package), MODULES), modules

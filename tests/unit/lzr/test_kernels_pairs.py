@@ -34,6 +34,7 @@ from lzr.targets import dedup
 from lzr.targets.lists import ListReader
 from lzr.targets.zmap import ZmapReader
 from tests import wire
+from tests.rows import every_row
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
@@ -340,7 +341,7 @@ def test_each_pair_has_a_comparison() -> None:
     assert sorted(pair.python.__qualname__ for pair in kernels.PAIRS) == sorted(COMPARED)
 
 
-@pytest.mark.parametrize("pair", kernels.PAIRS, ids=lambda pair: pair.python.__qualname__)
+@every_row(kernels.PAIRS, lambda pair: pair.python.__qualname__)
 def test_the_comparison_runs_both_bodies(pair: kernels.Pair) -> None:
     run: set[CodeType] = set()
 

@@ -37,6 +37,7 @@ from lzr.targets.blocklist import Blocklist
 from lzr.targets.lists import ListReader
 from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
+from tests.rows import every_row
 
 LIST = Options(send_syns=True)
 
@@ -374,7 +375,7 @@ def other(row: Any) -> Any:
     return row.kind.parse(VALUES.get(row.attr, "7" if not row.kind.file else "/tmp/x"))
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attr)
+@every_row(TABLE, lambda row: row.attr)
 def test_what_becomes_of_each_option(row: Any) -> None:
     """Each row of the table says what resuming does to it, and that is what happens, default or not."""
     assert row.on_resume in (FIXED, CONTENT, FREE, OWN)

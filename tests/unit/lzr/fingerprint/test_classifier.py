@@ -10,6 +10,7 @@ from lzr import identify
 from lzr.fingerprint import applications, products
 from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME
+from tests.rows import every_row
 
 OK = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 
@@ -51,8 +52,7 @@ def test_an_application_gives_itself_away(reply: bytes, application: str) -> Non
     assert identify(reply).application == application
 
 
-@pytest.mark.parametrize(
-    ("reply", "product", "version"),
+@every_row(
     [
         (b"SSH-2.0-OpenSSH_9.6p1 Ubuntu-3\r\n", "OpenSSH", "9.6p1"),
         (b"SSH-2.0-OpenSSH_for_Windows_9.5\r\n", "OpenSSH_for_Windows", "9.5"),
@@ -118,7 +118,7 @@ def test_an_application_gives_itself_away(reply: bytes, application: str) -> Non
             "3.11.2",
         ),
         (b"no such thing", "", ""),
-    ],
+    ]
 )
 def test_a_product_is_what_the_banner_states(reply: bytes, product: str, version: str) -> None:
     found = identify(reply)

@@ -15,6 +15,7 @@ import pytest
 
 from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS, Protocol
+from tests.rows import every_row
 
 pytestmark = pytest.mark.attack
 
@@ -165,9 +166,8 @@ def quotations(text: bytes) -> Iterator[tuple[bytes, set[str]]]:
     yield b"".join(records), {"tls"}
 
 
-@pytest.mark.parametrize("case", TEXTS, ids=lambda c: c[0])
-def test_a_quotation_is_not_the_quoted(case: tuple[str, bytes]) -> None:
-    name, text = case
+@every_row(TEXTS, lambda c: c[0])
+def test_a_quotation_is_not_the_quoted(name: str, text: bytes) -> None:
     for data, right in quotations(text):
         got = CLASSIFIER.classify(data)
         assert got in right, (got, data)
@@ -189,7 +189,7 @@ def test_a_cut_head_is_seldom_another_protocol() -> None:
     assert len(wrong) <= 0.015 * total, wrong
 
 
-@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.match], ids=lambda p: p.name)
+@every_row([p for p in PROTOCOLS if p.match], lambda p: p.name)
 def test_a_matcher_takes_linear_time(protocol: Protocol) -> None:
     """Sixteen times the bytes cost about sixteen times as much, or no more than a loop over them would."""
     assert protocol.match is not None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lzr.fingerprint import errorpages, ntlm
 from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.enrichment import EnrichingClassifier
+from tests.rows import every_row
 
 CLASSIFIER = EnrichingClassifier()
 HEAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n%s\r\n<html><body>%s</body></html>\r\n"
@@ -119,7 +120,7 @@ def test_a_server_of_upnp_is_called_behind_the_system(value: bytes, product: str
     assert (found.product, found.version) == (product, version)
 
 
-@pytest.mark.parametrize(("field", "page", "product", "version"), PAGES)
+@every_row(PAGES)
 def test_a_page_without_a_server_field(field: bytes, page: bytes, product: str, version: str) -> None:
     found = CLASSIFIER.identify(HEAD % (field, page))
     assert (found.label, found.product, found.version) == ("http", product, version)

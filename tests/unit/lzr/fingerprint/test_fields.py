@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lzr.fingerprint import fields, products, statements
 from lzr.protocols import BY_NAME
+from tests.rows import every_row
 
 ENIP = bytes.fromhex("6300 3300") + bytes(20) + bytes.fromhex("0100 0c00 2d00 0100") + bytes(16)
 ENIP += bytes.fromhex("0100 0e00 3600 1410 6030 01020304") + b"\x0eSAMPLE-L61/B X\0"
@@ -245,7 +246,7 @@ SILENT = [
 ]
 
 
-@pytest.mark.parametrize(("label", "data", "stated"), SAID)
+@every_row(SAID)
 def test_what_is_said(label: str, data: bytes, stated: tuple[str, str]) -> None:
     assert products.of(label, data) == stated
 

@@ -12,6 +12,7 @@ import pytest
 from lzr.flow.machine import TRANSITIONS, FlowAction
 from lzr.rows import FlowState, FlowTrigger
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
+from tests.rows import every_row
 from tests.unit.lzr.flow import test_ackfirewall, test_table_handshakes, test_table_segments
 from tests.wire import BODIES, kernels_of
 
@@ -425,7 +426,7 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize(("state", "trigger"), ALL, ids=lambda value: value.name)
+@every_row(ALL)
 def test_every_edge_has_a_trace(state: FlowState, trigger: FlowTrigger) -> None:
     traces = [trace for edges in ALL_EDGES for trace in edges.get((state, trigger), [])]
     assert traces, "no trace takes this edge"

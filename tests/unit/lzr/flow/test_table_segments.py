@@ -6,6 +6,8 @@ peer makes a handshake cost more than the stated packets.
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from lzr.rows import FlowState, FlowTrigger
@@ -22,6 +24,7 @@ from tests.playbook import (
     Sent,
     note_edges,
 )
+from tests.rows import every_row
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -321,9 +324,9 @@ NOT_NEWS = [
 ]
 
 
-@pytest.mark.parametrize("segment", NOT_NEWS, ids=repr)
-@pytest.mark.parametrize(("our_isn", "peer_isn"), [(1000, 5000), (2**32 - 1, 2**32 - 1), (2**32 - 4, 2**31)])
-def test_wrong_numbers_change_nothing(segment: Got, our_isn: int, peer_isn: int) -> None:
+@every_row(product(NOT_NEWS, [(1000, 5000), (2**32 - 1, 2**32 - 1), (2**32 - 4, 2**31)]))
+def test_wrong_numbers_change_nothing(segment: Got, isns: tuple[int, int]) -> None:
+    our_isn, peer_isn = isns
     play = Play(HELLO)
     play >> Line(our_isn=our_isn, peer_isn=peer_isn) << Sent("A", data=HELLO)
     before = play.table.rows.copy()
@@ -359,7 +362,7 @@ def test_only_a_right_syn_ack_opens(segment: Got) -> None:
     play.over()
 
 
-@pytest.mark.parametrize("isn", [0, 1, 2**31 - 1, 2**31, *range(2**32 - 30, 2**32)])
+@every_row([0, 1, 2**31 - 1, 2**31, *range(2**32 - 30, 2**32)])
 def test_numbers_wrap(isn: int) -> None:
     for peer_isn in (isn, ~isn & 0xFFFFFFFF):
         play = Play(HELLO)

@@ -15,6 +15,7 @@ from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
 from lzr.options.table import Options
 from lzr.protocols import BY_NAME, PROTOCOLS
 from tests import ROOT
+from tests.rows import every_row
 
 PAGE = (ROOT / "docs/handshakes.md").read_text()
 
@@ -31,7 +32,7 @@ def test_every_other_name_stands_for_one_thing() -> None:
         assert name not in handshakes.PRESETS
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME))
+@every_row(sorted(BY_NAME))
 def test_our_own_names_mean_themselves(name: str) -> None:
     assert handshakes.handshakes((name,)).names == (name,)
     assert handshakes.handshakes((name.upper().replace("_", "-"),)).names == (name,)

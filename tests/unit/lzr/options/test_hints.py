@@ -16,6 +16,7 @@ from lzr.errors import UsageError
 from lzr.options import handshakes, hints, parse
 from lzr.options.table import Options
 from tests import ROOT
+from tests.rows import every_row
 
 PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
 
@@ -147,7 +148,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "sentence"), MISTAKES, ids=[line for line, _ in MISTAKES])
+@every_row(MISTAKES)
 def test_one_sentence_that_helps(line: str, sentence: str) -> None:
     assert sentence in said(line)
 

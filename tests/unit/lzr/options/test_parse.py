@@ -22,6 +22,7 @@ from lzr.options import parse as cli
 from lzr.options.parse import FLAGS, KEYS, NEGATED, ShowText, parse
 from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
+from tests.rows import every_row
 
 MAC = "00:16:3e:5e:6c:07"
 
@@ -127,8 +128,7 @@ def test_the_user() -> None:
 # -- mistakes ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("line", "sentence"),
+@every_row(
     [
         ("-sendsyns", "unknown flag -sendsyns; did you mean -sendSYNs?"),
         ("--handshake http", "unknown flag --handshake; did you mean --handshakes?"),
@@ -210,7 +210,7 @@ def test_the_user() -> None:
         ("--output-filter ttl>", "at character 5: expected a value after >"),
         ("-f a\0b", "must not hold a NUL"),
         ("-\x1b[2J", "unknown flag '-\\x1b[2J'"),
-    ],
+    ]
 )
 def test_mistakes(line: str, sentence: str) -> None:
     assert sentence in mistake(line.split(" "))

@@ -28,6 +28,7 @@ from lzr.options.parse import parse
 from lzr.options.rules import apply
 from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
+from tests.rows import every_row
 
 REFERENCE: dict[str, tuple[str, object]] = {
     # flag: (attribute, value where neither flag nor configuration says otherwise)
@@ -132,7 +133,7 @@ def test_zmap_short_form(flag: str, attr: str) -> None:
     assert Options.rows[attr].short == flag[1:] or Options.rows[attr].reference == flag[1:]
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attr)
+@every_row(TABLE, lambda row: row.attr)
 def test_default_survives_text(row: Any) -> None:
     if row.default not in (None, ()):
         assert row.kind.parse(row.kind.show(row.default)) == row.default

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from lzr.ownership.orders import (
 from lzr.ownership.shards import ShardAction, ShardState, ShardTrigger
 from tests import ROOT
 from tests.ownership import Play, Traces, note_rows, running
+from tests.rows import every_row
 
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 
@@ -238,8 +240,7 @@ def settle(play: Play) -> None:
                 play.quietly(Adopted(shard.owner, shard.number))
 
 
-@pytest.mark.parametrize("before", range(1, 9))
-@pytest.mark.parametrize("after", range(1, 9))
+@every_row(product(range(1, 9), range(1, 9)))
 def test_shards_are_spread_evenly(before: int, after: int) -> None:
     play = running(shards=8, flow=before)
     play.quietly(Want(after, 1), *(Ready(f"flow-{index}.1") for index in range(before, after)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from lzr.protocols import handshake
 from lzr.protocols._protocol import Address, Host, Part, Random
 from lzr.rows import FRAME
 from tests.effort import examples
+from tests.rows import every_row
 from tests.wire import halves, text, v4, v6
 
 
@@ -81,8 +83,11 @@ def test_any_probe_for_any_peers(made: tuple[Part, ...], to: list[tuple[str, int
         assert agrees(data, plain(made, address, port))
 
 
-@pytest.mark.parametrize("port", [0, 1, 9, 10, 79, 80, 81, 99, 100, 999, 1000, 8080, 9999, 10000, 65535])
-@pytest.mark.parametrize("address", ["0.0.0.0", "1.2.3.4", "10.20.30.40", "100.200.255.199", "9.10.99.100"])
+ADDRESSES = ["0.0.0.0", "1.2.3.4", "10.20.30.40", "100.200.255.199", "9.10.99.100"]
+PORTS = [0, 1, 9, 10, 79, 80, 81, 99, 100, 999, 1000, 8080, 9999, 10000, 65535]
+
+
+@every_row(product(ADDRESSES, PORTS))
 def test_every_width_of_an_authority(address: str, port: int) -> None:
     shown = address if port == 80 else f"{address}:{port}"
     assert rendered(ProbeTemplate((b"<", Host(), b">")), rows_for([(address, port)])) == [

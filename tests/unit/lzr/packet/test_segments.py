@@ -19,6 +19,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, LinkHeader, _fold, _words
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
 from tests.effort import examples
+from tests.rows import every_row
 from tests.wire import (
     BODIES,
     extension_header,
@@ -291,9 +292,7 @@ MALFORMED: list[tuple[str, str, bytes]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "what", "raw"), MALFORMED, ids=lambda value: value if isinstance(value, str) else ""
-)
+@every_row(MALFORMED)
 def test_malformed_frames_are_counted_by_kind(kind: str, what: str, raw: bytes) -> None:
     good = bytes(four() / segment() / Raw(b"good"))
     rows, malformed, found = read([good, raw, good])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lzr.fingerprint.classifier import Classifier, identify
 from lzr.protocols import BY_NAME, PROTOCOLS, Address, Host, Protocol, handshake
 from tests.effort import examples
+from tests.rows import every_row
 
 CLASSIFIER = Classifier()
 MATCHED = [p for p in PROTOCOLS if p.match is not None]
@@ -31,13 +32,13 @@ def render(protocol: Protocol) -> bytes:
     return out
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+@every_row(PROTOCOLS, lambda p: p.name)
 def test_an_example_gets_its_own_label_only(protocol: Protocol) -> None:
     for i, example in enumerate(protocol.examples):
         assert CLASSIFIER.classify(example) == protocol.name, f"example {i}"
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+@every_row(PROTOCOLS, lambda p: p.name)
 def test_a_reject_is_refused(protocol: Protocol) -> None:
     for i, reject in enumerate(protocol.rejects):
         assert not protocol.matches(reject), f"reject {i}"
@@ -61,7 +62,7 @@ def test_a_probe_fits_one_packet() -> None:
     assert [p.name for p in PROTOCOLS if not isinstance(p.probe, bytes) and not p.probe] == []
 
 
-@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.parts], ids=lambda p: p.name)
+@every_row([p for p in PROTOCOLS if p.parts], lambda p: p.name)
 def test_a_probe_come_back_is_an_echo(protocol: Protocol) -> None:
     sent = render(protocol)
     assert CLASSIFIER.classify(sent, protocol) == "echo"
@@ -69,7 +70,7 @@ def test_a_probe_come_back_is_an_echo(protocol: Protocol) -> None:
         assert CLASSIFIER.classify(sent) == "unknown", "a request is no reply"
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+@every_row(PROTOCOLS, lambda p: p.name)
 def test_an_answer_is_no_echo(protocol: Protocol) -> None:
     for i, example in enumerate(protocol.examples):
         if not (protocol.name == "amqp" and example == protocol.probe):
@@ -89,7 +90,7 @@ def test_a_part_of_the_probe_is_an_echo_too(reply: bytes) -> None:
     assert CLASSIFIER.classify(reply, BY_NAME["http"]) == ("echo" if len(reply) >= 16 else "unknown")
 
 
-@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.parts], ids=lambda p: p.name)
+@every_row([p for p in PROTOCOLS if p.parts], lambda p: p.name)
 def test_however_little_comes_back_it_is_no_other_protocol(protocol: Protocol) -> None:
     sent = render(protocol)
     for end in range(2, len(sent)):
@@ -132,7 +133,7 @@ def test_cut_and_mutated_examples_never_raise(protocol: Protocol, draw: st.DataO
     assert isinstance(identify(bytes(data)).label, str)
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_every_truncation_of_every_example_is_answered(protocol: Protocol) -> None:
     assert protocol.match is not None
     for example in protocol.examples:
@@ -140,7 +141,7 @@ def test_every_truncation_of_every_example_is_answered(protocol: Protocol) -> No
             assert isinstance(protocol.match(example[:end]), bool)
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_a_reply_changed_in_any_byte_or_cut_anywhere_is_answered(protocol: Protocol) -> None:
     """The systematic form of the test above: lengths that point past the end are in there somewhere."""
     assert protocol.match is not None

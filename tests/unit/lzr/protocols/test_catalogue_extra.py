@@ -12,6 +12,7 @@ from lzr.protocols import Protocol, handshake, scada
 from lzr.protocols._catalogue import PROTOCOLS as ALL
 from lzr.protocols._framing import der, der_length, first_line, fits, leads, printable, varint
 from tests import ROOT
+from tests.rows import every_row
 
 _REFERENCE = (
     "tls ssl http ipp kubernetes rtsp ssh telnet smtp pop3 imap ftp mysql postgres mongodb redis",
@@ -29,19 +30,19 @@ def test_there_are_more_than_a_hundred() -> None:
     assert len(MATCHED) > 100
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_each_is_asked_only_when_the_first_bytes_allow_it(protocol: Protocol) -> None:
     assert protocol.starts or protocol.at
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_no_matcher_takes_what_we_send(protocol: Protocol) -> None:
     for other in PROTOCOLS:
         if isinstance(other.probe, bytes):
             assert not protocol.matches(other.probe)
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_no_matcher_takes_a_fill(protocol: Protocol) -> None:
     for byte in range(256):
         for length in LENGTHS:
@@ -49,7 +50,7 @@ def test_no_matcher_takes_a_fill(protocol: Protocol) -> None:
                 assert not protocol.matches(bytes((byte,)) * length)
 
 
-@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+@every_row(MATCHED, lambda p: p.name)
 def test_examples_quoted_behind_other_text_do_not_count(protocol: Protocol) -> None:
     for example in protocol.examples:
         assert not protocol.matches(b"<html><pre>" + example)

@@ -6,12 +6,13 @@ import pytest
 
 from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME
+from tests.rows import every_row
 from tests.unit.lzr.protocols.replies import NAMED, NAMELESS
 
 CLASSIFY = Classifier().classify
 
 
-@pytest.mark.parametrize("name", NAMED)
+@every_row(NAMED)
 def test_a_reply_has_its_name(name: str) -> None:
     assert {reply: CLASSIFY(reply) for reply in NAMED[name] if CLASSIFY(reply) != name} == {}
 

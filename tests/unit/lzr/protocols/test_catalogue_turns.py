@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lzr.protocols import BY_NAME
+from tests.rows import every_row
 from tests.unit.lzr.protocols.turns import NOT, YES
 
 
-@pytest.mark.parametrize(("name", "data"), NOT)
+@every_row(NOT)
 def test_look_alikes_are_refused(name: str, data: bytes) -> None:
     match = BY_NAME[name].match
     assert match is not None

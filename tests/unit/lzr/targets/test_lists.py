@@ -17,6 +17,7 @@ from lzr.targets.lists import ListReader, blocks, heading
 from lzr.targets.reader import UNFOLDED, Refused
 from tests import ROOT
 from tests.effort import examples
+from tests.rows import every_row
 from tests.unit.lzr.targets.test_lists_targets import listed, read
 
 DOC = (ROOT / "docs/input.md").read_text()
@@ -144,12 +145,12 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", [*FORMS, *MORE])
+@every_row([*FORMS, *MORE])
 def test_forms(line: str) -> None:
     assert named(line) == (FORMS | MORE)[line]
 
 
-@pytest.mark.parametrize("line", REFUSED)
+@every_row(REFUSED)
 def test_what_is_refused_is_refused_for_what_it_is(line: str) -> None:
     with pytest.raises(Refused) as refusal:
         blocks(line.encode())

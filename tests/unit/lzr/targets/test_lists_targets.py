@@ -21,6 +21,7 @@ from lzr.targets.lists import ListReader
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
 from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
+from tests.rows import every_row
 from tests.wire import kernels_of
 
 LINE = (
@@ -170,7 +171,7 @@ def variants() -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize(("reason", "line"), variants())
+@every_row(variants())
 def test_a_line_that_is_not_understood_is_refused(reason: str, line: bytes) -> None:
     batch = zmap(line + b"\n" + LINE)
     assert batch.refused.tolist() == [0]

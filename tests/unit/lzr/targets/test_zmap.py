@@ -17,6 +17,7 @@ from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening
 from lzr.targets import zmapfields
 from lzr.targets.zmap import NAMES, ZmapReader
+from tests.rows import every_row
 from tests.unit.lzr.targets.test_lists_targets import one_fate_each, read, same, zmap
 from tests.wire import kernels_of
 
@@ -61,8 +62,7 @@ def test_a_whole_row_is_a_target() -> None:
 
 
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize(
-    ("said", "opening"),
+@every_row(
     [
         ({}, Opening.TAKEN),
         ({"classification": "synack"}, Opening.TAKEN),
@@ -78,7 +78,7 @@ def test_a_whole_row_is_a_target() -> None:
         ({"classification": "rst", "success": False, "repeat": True}, Opening.NO_SYN_ACK),
         ({"classification": "synack", "success": 0, "repeat": 1}, Opening.UNSUCCESSFUL),
         ({"classification": "synack", "success": 1, "repeat": 1}, Opening.REPEATED),
-    ],
+    ]
 )
 def test_what_a_row_says_of_itself(said: dict[str, Any], opening: int) -> None:
     assert openings([{**ROW, **said}, {**said, **ROW}]) == [opening, opening]

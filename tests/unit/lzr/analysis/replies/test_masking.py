@@ -14,6 +14,7 @@ from lzr.analysis.replies import tls
 from lzr.analysis.replies.masking import BY_LABEL, alike, mask
 from lzr.protocols import PROTOCOLS
 from tests import ROOT
+from tests.rows import every_row
 
 PAIRS = [json.loads(line) for line in (ROOT / "tests/replypairs.jsonl").read_text().splitlines()]
 """Two answers each of real programs, drawn from them some minutes apart: those that were not the same
@@ -26,7 +27,7 @@ def read(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=[f"{pair['program']}-{pair['asked']}" for pair in PAIRS])
+@every_row(PAIRS, lambda pair: f"{pair['program']}, asked {pair['asked']}")
 def test_two_answers_of_a_real_program_are_alike(pair: dict[str, str]) -> None:
     assert alike(read(pair["old"]), read(pair["new"]), pair["label"]), (pair["old"], pair["new"])
 
@@ -171,7 +172,7 @@ def test_text_of_binary_replies_of_no_known_protocol_counts() -> None:
     assert not alike(noise + b"Example Gateway Control Panel", noise + b"Another Gateway Control Panel")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
+@every_row(PROTOCOLS, lambda protocol: protocol.name)
 def test_every_example_is_like_itself_and_masked_without_fail(protocol: object) -> None:
     for example in protocol.examples:  # type: ignore[attr-defined]
         label = protocol.name  # type: ignore[attr-defined]

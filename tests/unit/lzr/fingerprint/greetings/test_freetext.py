@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.greetings import freetext
 from lzr.protocols import PROTOCOLS
+from tests.rows import every_row
 
 NAMED = [
     (b"220 Idle FTP Server 1.83.2 (localhost) [192.0.2.1]\r\n", "Idle FTP Server", "1.83.2"),
@@ -115,7 +116,7 @@ SENT = [b"".join(part for part in p.parts if isinstance(part, bytes)) for p in P
 AGENT = b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0) Sampler/7.1\r\n\r\n"
 
 
-@pytest.mark.parametrize("sent", [*SENT, AGENT])
+@every_row([*SENT, AGENT])
 def test_what_was_sent_and_comes_back_is_no_product(sent: bytes) -> None:
     quoted = sent.replace(b"\r\n", b"\r\n500 ")
     for reply in (

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lzr.fingerprint.classifier import identify
 from lzr.fingerprint.greetings.lookup import greeting_lines, named
+from tests.rows import every_row
 
 NAMED = [
     (b"220 ProFTPD Server (Debian) [192.0.2.1]\r\n", "ProFTPD", ""),
@@ -78,7 +79,7 @@ NOT_NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("reply", "product", "version"), NAMED)
+@every_row(NAMED)
 def test_what_greetings_name(reply: bytes, product: str, version: str) -> None:
     found = identify(reply)
     assert (found.product, found.version) == (product, version)

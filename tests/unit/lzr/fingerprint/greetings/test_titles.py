@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.fingerprint.greetings import titles
+from tests.rows import every_row
 
 NAMED = [
     ("XBMC", "XBMC", ""),
@@ -52,7 +53,7 @@ def test_a_title_that_holds_a_name_or_none(title: str) -> None:
     assert titles.named(title) == ("", "")
 
 
-@pytest.mark.parametrize("name", titles.NAMES.strip().split("\n"))
+@every_row(titles.NAMES.strip().split("\n"))
 def test_each_name_is_found_alone_and_with_a_login(name: str) -> None:
     assert titles.named(name)[0] == name
     assert titles.named(f"{name} - Login")[0] == name
