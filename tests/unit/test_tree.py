@@ -153,6 +153,26 @@ def test_the_documentation_names_functions_where_they_are() -> None:
     assert set(re.findall(r"`([A-Z]\w*\.[a-z_]\w*)`", walk)) <= methods
 
 
+def test_each_name_in_a_row_of_where_to_look_lies_where_the_one_before_it_does() -> None:
+    """`directory/file.py` (`its function`), `another.py`: in the same directory, until one is named."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    section = text[text.index("## Where to look") : text.index("## A scan")]
+    rows = [row for row in section.splitlines() if row.startswith("| ")]
+    folder = r"(?:(?:lzr|coordinator|workers|tests|docs|bin|fingerprints)/(?:\w+/)*)"
+    place = re.compile(rf"`({folder})?(\w+\.(?:py|c|h))`(?:\s\(([^()]*)\))?|`({folder})(?:lzr)?`")
+    assert len(rows) > 140
+    for row in rows:
+        at = ""
+        for given, file, words, alone in place.findall(row):
+            at = given or alone or at
+            if not file:
+                continue
+            path = ROOT / at / file if at and (ROOT / at / file).is_file() else ROOT / file
+            assert path.is_file(), f"{row}: {at}{file}"
+            named = re.findall(r"`([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)`", words) if file.endswith(".py") else []
+            assert [word for word in named if word not in defined(path)] == [], row
+
+
 def test_the_documentation_lists_every_module_by_its_own_sentence() -> None:
     spec = importlib.util.spec_from_file_location("modules", ROOT / "docs/modules.py")
     assert spec is not None
