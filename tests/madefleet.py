@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from lzr import addresses
+from lzr.fleet.keptrecords import RECORD, Hashed
 from lzr.fleet.lock import Lock, blocklist_hash, settled
-from lzr.fleet.merging import RECORD, Hashed
 from lzr.fleet.plan import of_toml
 from tests import madescans
 

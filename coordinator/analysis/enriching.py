@@ -1,4 +1,6 @@
-"""Adds to records what the user's files state about their addresses: autonomous system, its name, country."""
+"""Adds to records what the user's files state about their addresses: autonomous system, its name, country
+(``lzr enrich``). What `--enrich` adds to a scan's records is in `lzr.fingerprint.enrichment`.
+"""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from coordinator.analysis.source import CHUNK, LONGEST
 from coordinator.commandline import wholefile
 from coordinator.files.holders import holders
 from coordinator.files.reach import reach
-from coordinator.processes.privilege import invoking_user
+from coordinator.processes.users import invoking_user
 from lzr.analysis.columns import table
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import compression

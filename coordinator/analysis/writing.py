@@ -1,4 +1,4 @@
-"""Records into files: Parquet, CSV, JSON lines. What a file holds is said in `lzr.analysis.views`."""
+"""Records into files: Parquet, CSV, JSON lines. What a file holds is said in `lzr.analysis.exportnames`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from coordinator.analysis import interrupts
 from coordinator.analysis.reading import Records, duckdb
 from coordinator.commandline.wholefile import Destination, write_whole
-from lzr.analysis import views
+from lzr.analysis import exportnames
 from lzr.analysis.columns import COLUMNS, KEYS
 from lzr.errors import UsageError, printable
 from lzr.records.escape import json_string, time_text
@@ -56,10 +56,10 @@ def write(
         return
     if form == "parquet":
         how = f"FORMAT parquet, ROW_GROUP_SIZE {ROWS}, USE_TMP_FILE false"
-        query = views.select(view, table)
+        query = exportnames.select(view, table)
     else:
         how = "FORMAT csv, HEADER true, DELIMITER ',', QUOTE '\"', ESCAPE '\"', USE_TMP_FILE false"
-        query = views.in_csv(view, table)
+        query = exportnames.in_csv(view, table)
     # The path is /proc/self/fd/N: a name from the command line is never part of a statement.
     statement = f"COPY ({query}) TO '{to.path}' ({how})"
     if records is None:
@@ -71,8 +71,8 @@ def write(
 def _json(
     connection: DuckDBPyConnection, records: Records | None, table: str, to: Destination, view: str
 ) -> None:
-    names = [name for name, _ in views.VIEWS[view] if not (view == "lzr" and name in KEYS)]
-    shown = f"SELECT {', '.join(map(views.quoted, names))} FROM ({views.select(view, table)})"
+    names = [name for name, _ in exportnames.VIEWS[view] if not (view == "lzr" and name in KEYS)]
+    shown = f"SELECT {', '.join(map(exportnames.quoted, names))} FROM ({exportnames.select(view, table)})"
     if view == "lzr":
         shown = shown.replace('"Timestamp"', 'epoch_ns("Timestamp") AS "Timestamp"', 1)
     try:
@@ -83,9 +83,9 @@ def _json(
             if view == "lzr":
                 text = "".join([line(names, row) for row in rows]).encode("ascii")
             else:
-                found: Iterable[Any] = views.nested(names, rows)
+                found: Iterable[Any] = exportnames.nested(names, rows)
                 if view == "zgrab":
-                    found = map(views.enveloped, found)
+                    found = map(exportnames.enveloped, found)
                 text = b"".join([_object(one) for one in found])
             write_whole(to.descriptor, text)
             with interrupts.held(connection):

@@ -80,8 +80,8 @@ class Checkpoint:
         """Whom somebody blocked while the scan ran, as plain values; kept from the next checkpoint on."""
         self.kept_blocks = len(self.blocks)
         """How many of them are in the checkpoint that is on the disk."""
-        self.everywhere = b"" if saved is None else saved.everywhere
-        """Hosts that answer on any port (`lzr.sweep.everywhere`), for the next checkpoint."""
+        self.ackfirewalls = b"" if saved is None else saved.ackfirewalls
+        """Hosts that answer on any port (`lzr.sweep.ackfirewalls`), for the next checkpoint."""
         self._lists = lists or {}
         self._directory = directory
         self._invoker = invoker
@@ -178,7 +178,7 @@ class Checkpoint:
             lists=self._lists,
             sources=self.sources,
             blocks=list(self.blocks),
-            everywhere=self.everywhere,
+            ackfirewalls=self.ackfirewalls,
         ).pack()
 
     def _save(self, data: bytes, descriptors: Sequence[int], blocks: int) -> None:

@@ -24,8 +24,10 @@ def command(
     if not options.send_syns or options.reopen:
         words.append("--reopen")
     words += own_flags(options)
-    if (environ or {}).get("SUDO_USER"):
-        words.insert(0, "sudo")
+    for name, program_before in (("SUDO_USER", "sudo"), ("DOAS_USER", "doas")):
+        if (environ or {}).get(name):
+            words.insert(0, program_before)
+            break
     text = " ".join(map(quoted, words))
     if options.input_file is not None or options.target_ports:
         return text

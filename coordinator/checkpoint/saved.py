@@ -15,7 +15,7 @@ from coordinator.checkpoint.hashes import LISTS, Mark
 from coordinator.checkpoint.progress import Progress
 from lzr.addresstext import ranges_of
 from lzr.options.table import Options
-from lzr.sweep.everywhere import Halves, unpack
+from lzr.sweep.ackfirewalls import Halves, unpack
 
 _LOOKING = "haf", "haf_threshold", "force_all_handshakes"
 _MAGIC = b"lzr checkpoint 2\n"
@@ -68,7 +68,7 @@ class _Content(Struct):
     lists: dict[str, str]
     sources: list[str]
     blocks: list[_Order] = field(default_factory=list)
-    everywhere: bytes = b""
+    ackfirewalls: bytes = b""
 
 
 def _frozen(value: Any) -> Any:
@@ -82,8 +82,8 @@ class Saved(Struct):
     summary: `lzr.records.summary.Summary` as plain values. runs: how many times the scan was begun. prefix,
     marks: of its input. lists: hashes of the lists of networks. sources: our addresses, where the route
     decided them. ended: it is the last checkpoint of its run, after which nobody wrote. written: when (epoch
-    seconds). blocks: orders to block, as plain values (`coordinator.scan.blocks`). everywhere: hosts of a
-    sweep that answer on any port (`lzr.sweep.everywhere.pack`).
+    seconds). blocks: orders to block, as plain values (`coordinator.scan.blocks`). ackfirewalls: hosts of a
+    sweep that answer on any port (`lzr.sweep.ackfirewalls.pack`).
     """
 
     options: Options
@@ -98,14 +98,14 @@ class Saved(Struct):
     lists: dict[str, str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     blocks: list[dict[str, Any]] = field(default_factory=list)
-    everywhere: bytes = b""
+    ackfirewalls: bytes = b""
 
     def hosts(self, options: Options) -> Halves:
         """(n, 2): the hosts that answer on any port, where `options` look for such hosts just as those of the
         scan did; none otherwise.
         """
         alike = all(getattr(self.options, name) == getattr(options, name) for name in _LOOKING)
-        return unpack(self.everywhere if options.haf and alike else b"")
+        return unpack(self.ackfirewalls if options.haf and alike else b"")
 
     def pack(self) -> bytes:
         """As bytes, with their hash, as they stand in the file."""
@@ -126,7 +126,7 @@ class Saved(Struct):
                 "lists": self.lists,
                 "sources": self.sources,
                 "blocks": self.blocks,
-                "everywhere": self.everywhere,
+                "ackfirewalls": self.ackfirewalls,
             },
             unicode_errors="surrogateescape",  # names of files are bytes, and need not be UTF-8 (PEP 383)
         )
@@ -160,7 +160,7 @@ class Saved(Struct):
         for attr in LISTS:  # one file, as it was once kept
             if not isinstance(values.get(attr), tuple):
                 values[attr] = () if values.get(attr) is None else (values[attr],)
-        unpack(content.everywhere)
+        unpack(content.ackfirewalls)
         return cls(
             Options(**values),
             Progress(content.low, above),
@@ -174,5 +174,5 @@ class Saved(Struct):
             content.lists,
             content.sources,
             found.get("blocks", []),
-            content.everywhere,
+            content.ackfirewalls,
         )

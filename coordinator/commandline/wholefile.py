@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from coordinator.files.opening import WhileWaiting, is_regular, open_written
 from coordinator.files.reach import reach
 from coordinator.files.renaming import rename_new
-from coordinator.processes.privilege import invoking_user
+from coordinator.processes.users import invoking_user
 from lzr.errors import UsageError, printable
 
 

@@ -183,8 +183,8 @@ def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -
 
 
 def signed(line: str) -> str:
-    """The line with the name of the user, before the reason; with sudo, of the user who called it."""
-    name = os.environ.get("SUDO_USER") or ""
+    """The line with the name of the user, before the reason; with sudo or doas, of the user who called it."""
+    name = os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER") or ""
     with contextlib.suppress(KeyError):  # nobody in /etc/passwd
         name = name or pwd.getpwuid(os.getuid()).pw_name
     name = "".join(letter for letter in name[:32] if letter.isalnum() or letter in "._-") or str(os.getuid())

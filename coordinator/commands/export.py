@@ -8,7 +8,7 @@ import sys
 from functools import partial
 
 from coordinator.commandline import progressbar, running, wholefile
-from lzr.analysis import schemas, views
+from lzr.analysis import exportnames, schemas
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import OK
 
@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--as",
         dest="view",
-        choices=tuple(views.VIEWS),
+        choices=tuple(exportnames.VIEWS),
         default="lzr",
         help="whose names it has (lzr)",
     )

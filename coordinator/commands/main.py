@@ -368,7 +368,7 @@ def _guarded(guard: Guard | None, options: Options) -> Guard | None:
     """The guard as the options ask for it. Raises UsageError if there can be none."""
     from coordinator.guard.firewall import GuardError
     from coordinator.guard.guard import put_up
-    from coordinator.processes.privilege import why_not_root_enough
+    from coordinator.processes.rights import why_not_root_enough
     from lzr.errors import UsageError
     from lzr.sourceports import DEFAULT_PORTS
 

@@ -95,8 +95,10 @@ def _narrow(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     right = panels.fingerprints(s, right_width, for_findings, g) if right_width >= 30 else []
     lines += beside(left, right, left_width, right_width, 1)
     lines += [[]] * airy
-    if airy and s.heat:
-        lines += panels.heat(s, width, min(1 + len(s.heat), 9, max(0, (room - len(lines)) * 2 // 3)), g)
+    if airy and s.hit_rates:
+        lines += panels.hit_rates(
+            s, width, min(1 + len(s.hit_rates), 9, max(0, (room - len(lines)) * 2 // 3)), g
+        )
         lines += [[]]
     return [*lines, *panels.latest(s, width, room - len(lines), g)]
 
@@ -115,12 +117,14 @@ def _wide(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     left += panels.outcomes(s, min(left_width, 100), findings, g)
     right: list[Line] = [[(" ", ""), *rule("fingerprints", right_width - 2, g)]]
     spare = len(left) - 2
-    for_heat = min(1 + len(s.heat), max(spare // 2, spare - 1 - len(s.fingerprints))) if s.heat else 0
-    right += panels.fingerprints(s, right_width, len(left) - 1 - (for_heat + 1 if for_heat else 0), g)
-    if for_heat:
-        right += [[]] * (len(left) - len(right) - for_heat - 1)
+    for_rates = (
+        min(1 + len(s.hit_rates), max(spare // 2, spare - 1 - len(s.fingerprints))) if s.hit_rates else 0
+    )
+    right += panels.fingerprints(s, right_width, len(left) - 1 - (for_rates + 1 if for_rates else 0), g)
+    if for_rates:
+        right += [[]] * (len(left) - len(right) - for_rates - 1)
         right += [[(" ", ""), *rule("answered", right_width - 2, g)]]
-        right += panels.heat(s, right_width, for_heat, g)
+        right += panels.hit_rates(s, right_width, for_rates, g)
     middle = beside(left, right, left_width, right_width, 2)
     return [*middle, [], *panels.latest(s, width, room - len(middle) - 1, g)]
 

@@ -15,7 +15,7 @@ from coordinator.dashboard.canvas import Glyphs, Line, bar, chart, columns, fit,
 from coordinator.monitor import numbers
 from coordinator.monitor.figures import WORDS, outcome_words
 from coordinator.monitor.snapshot import Phase, Snapshot
-from coordinator.monitor.status import found_by, heat_rows
+from coordinator.monitor.status import found_by, hit_rate_rows
 from lzr import safetext
 
 
@@ -220,14 +220,14 @@ def fingerprints(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     return lines[:height]
 
 
-def heat(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
+def hit_rates(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     """Where a sweep is answered: by port or network, those with most answers first."""
-    if height < 2 or not s.heat:
+    if height < 2 or not s.hit_rates:
         return []
-    rows = heat_rows(s, height - 1)
+    rows = hit_rate_rows(s, height - 1)
     widths = [max(10, *(len(place) for place, *_ in rows)), 9, 8, 7]
     room = max(0, width - sum(widths) - 5)
-    lines = [_headed([s.heat_by, "answered", "asked", "share"], widths)]
+    lines = [_headed([s.hit_rates_by, "answered", "asked", "share"], widths)]
     most = max(share for *_, share in rows) or 1.0
     for place, answered, asked, share in rows:
         style = "" if answered else "dim"

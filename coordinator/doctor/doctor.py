@@ -18,7 +18,7 @@ from msgspec.structs import asdict
 from coordinator.doctor import checks, facts, outputrules, portways, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, ScanNeeds
 from coordinator.network.raw_sockets import ring_frames
-from coordinator.processes import cpus, ownuser, privilege
+from coordinator.processes import cpus, ownuser, users
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import MISTAKE
@@ -81,9 +81,9 @@ def examine(options: Options, target: str | None) -> list[Finding]:
         own.release()  # one like it is what a scan takes
     try:
         user = facts.whom(options.user, own)
-    except privilege.UserError as error:
+    except users.UserError as error:
         found.append(Finding("installation", FAULT, str(error)))
-        user = privilege.choose_user(None)
+        user = users.choose_user(None)
     have, why = cpus.usable()
     workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
     here, net = probing.route(options, target)

@@ -24,8 +24,8 @@ from coordinator.doctor.threads import room_for_threads
 from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
-from coordinator.processes import cgroups, ownuser, privilege, rundir, ulimits
-from coordinator.processes.privilege import User
+from coordinator.processes import cgroups, ownuser, rights, rundir, ulimits, users
+from coordinator.processes.users import User
 from lzr import kernels, syscalls
 from lzr.options.table import Options
 
@@ -40,10 +40,10 @@ def gather(options: Options, user: User) -> HostFacts:
     """user: whom workers run as."""
     began = time.monotonic()
     try:
-        held = privilege.capabilities()
-        trouble_with_rights = privilege.why_not_root_enough(held, guarded=options.guard != "none")
+        held = rights.capabilities()
+        trouble_with_rights = rights.why_not_root_enough(held, guarded=options.guard != "none")
     except OSError:
-        held, trouble_with_rights = 0, privilege.why_not_root_enough(guarded=options.guard != "none")
+        held, trouble_with_rights = 0, rights.why_not_root_enough(guarded=options.guard != "none")
     memory, memory_of = room_in_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     place = Path(kernels.__file__).parent
@@ -59,9 +59,9 @@ def gather(options: Options, user: User) -> HostFacts:
         shared=not ownuser.is_own(user.uid),
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
         not_root_enough=trouble_with_rights,
-        not_giving_up=privilege.why_not_give_up_root(user, held),
+        not_giving_up=rights.why_not_give_up_root(user, held),
         alone=user.uid == 0,
-        may_renice=privilege.may_renice(held),
+        may_renice=rights.may_renice(held),
         addresses=addresses(),
         forwards=forwards(),
         memory=memory,
@@ -82,21 +82,21 @@ def gather(options: Options, user: User) -> HostFacts:
     )
 
 
-def whom(wanted: str | None, own: ownuser.OwnUser | None) -> privilege.User:
+def whom(wanted: str | None, own: ownuser.OwnUser | None) -> users.User:
     """The user that workers run as: `own`, a uid of the run's own, if there is one. Raises
-    privilege.UserError.
+    users.UserError.
     """
     if own is not None:
         return own.user
     if wanted is None:
         try:
-            held = privilege.capabilities()
+            held = rights.capabilities()
         except OSError:
             held = 0
-        myself = privilege.stay(held, confined=bool(landlock()) and not no_filter())
+        myself = rights.stay(held, confined=bool(landlock()) and not no_filter())
         if myself is not None:
             return myself
-    return privilege.choose_user(wanted if os.geteuid() == 0 else None)
+    return users.choose_user(wanted if os.geteuid() == 0 else None)
 
 
 def landlock() -> int:

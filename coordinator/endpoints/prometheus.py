@@ -1,7 +1,7 @@
 """The figures for Prometheus: text exposition format 0.0.4, and the smallest HTTP server that carries it.
-A figure of the whole scan is a row of `coordinator.monitor.figures`; only those that exist several times (by
-phase, service, process, worker) are listed here. Which processes there are, and how long one that has left is
-shown: `coordinator.monitor.meter`.
+A figure of the whole scan is a row of `coordinator.monitor.figures`; those that exist several times (by
+phase, service, process, worker), and how many warnings are shown, are listed here. Which processes there are,
+and how long one that has left is shown: `coordinator.monitor.meter`.
 
 What is exposed is a function of the `Snapshot`; a scrape reads the last one and never makes the scan wait.
 The server listens on loopback unless told otherwise and knows one page, `/metrics`.

@@ -1,8 +1,9 @@
 """``lzr fleet assign PLAN --from BOX --to BOX``: other boxes get a box's shards, and scan from their own
 addresses.
 
-This never happens by itself, as a box that is away may come back. It writes the next generation of
-plan.lock.json; a box that is shown it ends its scan of shards that are not its own any more
+Where a controller runs, it does this (`engine.assigncommand`); what is allowed is decided in
+`lzr.fleet.assigning`. This never happens by itself, as a box that is away may come back. It writes the next
+generation of plan.lock.json; a box that is shown it ends its scan of shards that are not its own any more
 (`coordinator.fleet.boxruns`).
 """
 

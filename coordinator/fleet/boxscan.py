@@ -36,8 +36,8 @@ _TAIL = 4096
 LEAST_ROOM = 32 << 20
 """Bytes that must be free where a scan is begun or resumed; preflight asks for more."""
 _FOREIGN = ("SUDO_", "DOAS_", "PKEXEC_", "LZR_GUARD", HANDED)
-"""Environment variables that would make files belong to who called sudo; a fleet's files belong to the user
-that scans."""
+"""Environment variables that would make files belong to who called sudo or its like; a fleet's files belong
+to the user that scans."""
 
 
 @dataclass(frozen=True)

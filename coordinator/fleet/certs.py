@@ -24,7 +24,7 @@ from coordinator.files.exclusive import exclusive
 from coordinator.files.owned import enter
 from coordinator.files.renaming import rename_new
 from coordinator.fleet import lockfile
-from coordinator.processes.privilege import invoking_user
+from coordinator.processes.users import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK

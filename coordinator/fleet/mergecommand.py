@@ -21,8 +21,8 @@ from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import OK
 from lzr.fleet import audit
+from lzr.fleet.keptrecords import Chosen, Generations
 from lzr.fleet.lock import Lock
-from lzr.fleet.merging import Chosen, Generations
 
 NAME = "fleet merge"
 DIFFERS, MISSING = 1, 3

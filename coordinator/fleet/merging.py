@@ -1,7 +1,7 @@
 """Merges the results of many runs into one file: reads the files of a fleet's boxes, judges them, and writes
 one.
 
-Of each record a row is kept in memory (`lzr.fleet.merging.RECORD`); its line is read again, by its place,
+Of each record a row is kept in memory (`lzr.fleet.keptrecords.RECORD`); its line is read again, by its place,
 when it is written, so the files may be larger than the memory. Compressed files and pipes are first written
 uncompressed to a temporary file. What cannot be taken (an invalid line, one that was cut off, a record that
 no run of the plan has asked for) is counted by file, with the first of each in words.
@@ -28,8 +28,8 @@ from lzr import addresses
 from lzr.analysis.columns import NAMES
 from lzr.errors import UsageError
 from lzr.fleet.audit import many
+from lzr.fleet.keptrecords import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
 from lzr.fleet.lock import Run
-from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
 from lzr.rows import Rows
 
 MOST_FILES = 65_535

@@ -16,8 +16,8 @@ from coordinator.fleet import lockfile
 from coordinator.input import networklists
 from coordinator.input.sweptspace import swept
 from lzr.errors import UsageError
+from lzr.fleet.keptrecords import NOBODYS, Hashed, Placing, anywhere
 from lzr.fleet.lock import Lock
-from lzr.fleet.merging import NOBODYS, Hashed, Placing, anywhere
 from lzr.fleet.plan import Plan
 from lzr.options import parse
 from lzr.rows import Rows
@@ -33,7 +33,7 @@ class SweptShards:
     shards: int
 
     def __call__(self, rows: Rows) -> NDArray[np.int64]:
-        """As `lzr.fleet.merging.Placing`."""
+        """As `lzr.fleet.keptrecords.Placing`."""
         places = self.whole.places(rows)
         return np.where(places < 0, NOBODYS, places % self.shards)
 

@@ -50,9 +50,9 @@ Tool = Nft | Iptables
 
 def forbidden() -> str:
     """The sentence for who may not change the firewall."""
-    from coordinator.processes import privilege  # not before it is wanted: guards go up in a hurry
+    from coordinator.processes import rights  # not before it is wanted: guards go up in a hurry
 
-    return f"suppressing the kernel's RSTs needs {privilege.rights('CAP_NET_ADMIN')}"
+    return f"suppressing the kernel's RSTs needs {rights.how_to_get('CAP_NET_ADMIN')}"
 
 
 class Guard:

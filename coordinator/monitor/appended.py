@@ -1,6 +1,7 @@
 """Checks that a file to which we would append (the log, the status updates) is one of ours.
 
 In other tools ``-l list.txt`` is the list of targets; here the log would be appended to that list.
+Whether a file of results may be appended to is decided in `lzr.records.existing`.
 """
 
 from __future__ import annotations

@@ -92,10 +92,10 @@ FIGURES = (
         "unreachable-total", "unreachable_total", "", "inputs.unreachable",
     ),
     Figure(
-        "heat_answered", "Pairs of a sweep that answered SYN-ACK, by port or network; those with most.",
+        "hit_rates_answered", "Pairs of a sweep that answered SYN-ACK, by port or network; those with most.",
         metric="sweep_answered_total", label="place",
     ),
-    Figure("heat_asked", "About how many pairs were asked there.", metric="sweep_asked", label="place"),
+    Figure("hit_rates_asked", "About how many pairs were asked there.", metric="sweep_asked", label="place"),
     Figure("rx", "Packets.", "", "recv-total", "packets_total", "direction=in", "packets.received"),
     Figure("rx_rate", "Packets per second, now.", "", "recv-last-one-sec", "packet_rate", "direction=in"),
     Figure("rx_bits", "Bits per second, now.", metric="bit_rate", label="direction=in"),

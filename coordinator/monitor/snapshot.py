@@ -147,8 +147,8 @@ class Figures(Struct):
     input_held: bool = False  # stdin waits for the coordinator
     guard_missing: bool = False
     sweep: bool = False  # most of whom we ask are not there, and that is as it should be
-    heat_by: str = ""  # "port" or "network": what `heat` (hit rates) tells apart
-    heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by it: answered, about asked
+    hit_rates_by: str = ""  # "port" or "network": what `hit_rates` tells apart
+    hit_rates: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # by it: answered, about asked
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
     blocks: tuple[BlockOrder, ...] = ()  # whom somebody blocked while the scan ran
@@ -257,14 +257,14 @@ class Snapshot(Figures):
         return {reason: self.outcomes.get(reason, 0) for reason in (*OUTCOME_WORDS, *RARE_OUTCOMES)}
 
     @property
-    def heat_answered(self) -> dict[str, int]:
+    def hit_rates_answered(self) -> dict[str, int]:
         """Pairs of a sweep that answered SYN-ACK, by place."""
-        return {place: answered for place, (answered, _) in self.heat.items()}
+        return {place: answered for place, (answered, _) in self.hit_rates.items()}
 
     @property
-    def heat_asked(self) -> dict[str, int]:
+    def hit_rates_asked(self) -> dict[str, int]:
         """About how many pairs were asked there."""
-        return {place: asked for place, (_, asked) in self.heat.items()}
+        return {place: asked for place, (_, asked) in self.hit_rates.items()}
 
     @property
     def unreachable(self) -> int:

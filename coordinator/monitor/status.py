@@ -148,7 +148,7 @@ def report(snapshot: Snapshot) -> str:
         )
     lines += table(rows, right=range(1, 9))
     lines += ["", *_fates(snapshot), "", *_prints(snapshot, 10, "-"), ""]
-    lines += [*_heat(snapshot, 10), ""] if snapshot.heat else []
+    lines += [*_hit_rates(snapshot, 10), ""] if snapshot.hit_rates else []
     lines += [f"bottleneck: {bottleneck(snapshot)}"]
     lines += map(_block, snapshot.blocks)
     lines += [f"warning: {text}" for text in snapshot.warnings]
@@ -241,9 +241,9 @@ def _prints(snapshot: Snapshot, most: int, dash: str) -> list[str]:
     return table(rows, right=(1, 2))
 
 
-def heat_rows(snapshot: Snapshot, most: int) -> list[tuple[str, int, int, float]]:
+def hit_rate_rows(snapshot: Snapshot, most: int) -> list[tuple[str, int, int, float]]:
     """Place, answered, about asked, share: those with most answers first, at most so many."""
-    places = [(place, *counts) for place, counts in snapshot.heat.items()]
+    places = [(place, *counts) for place, counts in snapshot.hit_rates.items()]
     if len(places) > most:
         rest = places[max(0, most - 1) :]
         places = places[: max(0, most - 1)]
@@ -251,9 +251,9 @@ def heat_rows(snapshot: Snapshot, most: int) -> list[tuple[str, int, int, float]
     return [(*one, min(1.0, one[1] / one[2]) if one[2] else 0.0) for one in places[:most]]
 
 
-def _heat(snapshot: Snapshot, most: int) -> list[str]:
-    rows = [(snapshot.heat_by, "answered", "asked", "share")]
-    for place, answered, asked, share in heat_rows(snapshot, most):
+def _hit_rates(snapshot: Snapshot, most: int) -> list[str]:
+    rows = [(snapshot.hit_rates_by, "answered", "asked", "share")]
+    for place, answered, asked, share in hit_rate_rows(snapshot, most):
         rows.append((place, numbers.count(answered), f"~{numbers.short(asked)}", numbers.percent(share, 2)))
     return table(rows, right=(1, 2, 3))
 

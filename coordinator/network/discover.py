@@ -23,7 +23,7 @@ from coordinator.network import netlink as nl
 from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
 from coordinator.network.survey import ANYWHERE, ETHERNET, LOOPBACK
-from coordinator.processes import privilege
+from coordinator.processes import rights
 
 MOST_SOURCES = 65536  # source addresses that the user may give: an IPv4 /16
 NO_MAC = bytes(6)
@@ -251,7 +251,7 @@ class _Finder:
             mac = neighbours.resolve(self._kernel, link.index, hop, self._seconds)
         except PermissionError:
             raise NetworkError(
-                f"finding the MAC of {hop} needs {privilege.rights('CAP_NET_ADMIN')}, or give --gateway-mac"
+                f"finding the MAC of {hop} needs {rights.how_to_get('CAP_NET_ADMIN')}, or give --gateway-mac"
             ) from None
         if mac is None:
             what = f"the gateway {hop}" if route and route.gateway else f"{hop}, which is on the same link,"

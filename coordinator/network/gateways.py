@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from coordinator.network import neighbours
 from coordinator.network import netlink as nl
+from coordinator.network.gatewaypresence import GatewayPresence
 from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
-from coordinator.network.presence import Presence
 from coordinator.network.survey import ANYWHERE, Address, Hardware, Route, Survey, address
-from coordinator.processes import privilege
+from coordinator.processes import rights
 from lzr.packet import ways
 
 _OTHER_SECONDS = 0.5
@@ -52,7 +52,7 @@ class Gateways:
         self.link: Hardware | None = None
         self.by_version: dict[int, Gateway] = {}
         self.losses: dict[str, str] = {}
-        self._presence: defaultdict[int, Presence] = defaultdict(Presence)  # by version
+        self._presence: defaultdict[int, GatewayPresence] = defaultdict(GatewayPresence)  # by version
 
     def mac(self, version: int) -> bytes | None:
         """The MAC of the gateway of a family; None if there is no gateway, or its MAC is not known."""
@@ -115,7 +115,7 @@ class Gateways:
                 seconds = RESOLVE_SECONDS if behind else _OTHER_SECONDS
                 mac = neighbours.resolve(self._kernel, link.index, gateway.hop, seconds)
             except PermissionError:
-                needed = privilege.rights("CAP_NET_ADMIN")
+                needed = rights.how_to_get("CAP_NET_ADMIN")
                 raise NetworkError(
                     f"finding the MAC of {gateway.hop} needs {needed}, or give --gateway-mac"
                 ) from None

@@ -29,7 +29,7 @@ from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import LearntModel, Round
-from coordinator.processes.privilege import invoking_user
+from coordinator.processes.users import invoking_user
 from lzr import safetext
 from lzr.analysis.asked import Part
 from lzr.errors import UsageError, printable

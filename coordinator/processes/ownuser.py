@@ -22,7 +22,8 @@ from pathlib import Path
 from secrets import randbelow
 
 from coordinator.files.exclusive import open_locks
-from coordinator.processes.privilege import User, capabilities, mapped
+from coordinator.processes.rights import capabilities, mapped
+from coordinator.processes.users import User
 
 FIRST, LAST = 60706, 61183
 _SETGID, _SETUID = 6, 7

@@ -22,7 +22,7 @@ from typing import Any
 import zmq
 from msgspec import Struct, field
 
-from coordinator.processes import privilege
+from coordinator.processes import rights
 from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.launch import Launched
 from coordinator.processes.priority import Priority
@@ -138,7 +138,7 @@ class Pool:
         launched = Launched() if launched is None else launched
         launched.taken = True
         self.printed, self.forkserver, self._process = launched.printed, launched.control, launched.process
-        self.priority = Priority(self._process.pid, may_raise=gives_way and privilege.may_renice())
+        self.priority = Priority(self._process.pid, may_raise=gives_way and rights.may_renice())
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self.reports = ReportInbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors

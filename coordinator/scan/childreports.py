@@ -89,7 +89,7 @@ class Reports:
                 if self._sweeping is None:
                     self._supervisor.refuse("it has found hosts of no sweep", name)
                 else:
-                    self._sweeping.everywhere.recall(hosts.reshape(-1, 2))
+                    self._sweeping.ackfirewalls.recall(hosts.reshape(-1, 2))
             case Died(name) if self._sweeping is not None:
                 lost, shards = not self._supervisor.leaves(name), self._supervisor.shards_of(name)
                 self.apply(self._supervisor.handle(report, now))

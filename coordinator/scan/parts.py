@@ -179,5 +179,5 @@ def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> RunningSwe
     )
     found.limit = maxrate.syns(options.max_rate, options.bandwidth)
     if checkpoint is not None and checkpoint.resumed is not None:
-        found.everywhere.recall(checkpoint.resumed.hosts(options))
+        found.ackfirewalls.recall(checkpoint.resumed.hosts(options))
     return found

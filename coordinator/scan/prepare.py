@@ -33,7 +33,7 @@ from coordinator.network.raw_sockets import (
     ring_frames,
 )
 from coordinator.network.tracing import Trace
-from coordinator.processes import cpus, ownuser, privilege
+from coordinator.processes import cpus, ownuser, users
 from coordinator.results.terminal import Relay
 from coordinator.scan.runningsweep import sample
 from coordinator.setup import egress
@@ -306,7 +306,7 @@ def _preflight(
     """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
     net, processes = out.network, workers.flow + workers.collect + 2
     wanted = ScanNeeds(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
-    user = privilege.User(options.user or str(run_as[0]), *run_as)
+    user = users.User(options.user or str(run_as[0]), *run_as)
     found = checks.preflight(facts.gather(options, user), wanted)
     for finding in found:
         if finding.level == checks.FAULT:

@@ -22,7 +22,7 @@ from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, join, pick
 from lzr.secrets import Key
-from lzr.sweep.everywhere import LOOK, Everywhere
+from lzr.sweep.ackfirewalls import LOOK, AckFirewalls
 from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.hitrates import HitRates
 from lzr.sweep.scheduler import Closed, Mask, Scheduler, Stretch
@@ -82,8 +82,8 @@ class RunningSweep:
     """share: this box's pairs. shards: how many there are. longest_stride: seconds between two batches of
     stretches, at most.
 
-    heard_until: before that all answers have been reported. everywhere: hosts that answer on any port. limit:
-    SYNs a second that may leave by --max-rate and --bandwidth, None for any number; to be set.
+    heard_until: before that all answers have been reported. ackfirewalls: hosts that answer on any port.
+    limit: SYNs a second that may leave by --max-rate and --bandwidth, None for any number; to be set.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class RunningSweep:
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.hit_rates = HitRates(share.space)
-        self.everywhere = Everywhere(share)
+        self.ackfirewalls = AckFirewalls(share)
         self.cover()
 
     def cover(self) -> None:
@@ -165,7 +165,7 @@ class RunningSweep:
         while workers and room > 0 and looked < LOOK:
             worker = workers[self._turn % len(workers)]
             taken = self._take(min(room, most), worker.name, now, LOOK - looked)
-            if self.everywhere.many:
+            if self.ackfirewalls.many:
                 looked = scheduler.next - begin_at
             if taken is None:
                 if looked and not scheduler.all_assigned:
@@ -205,19 +205,19 @@ class RunningSweep:
         """The next stretch, with at most so many pairs to be asked; None if there is none, or none among the
         pairs that were looked at, up to `look`.
         """
-        everywhere, before = self.everywhere, self.scheduler.next
-        if not everywhere.many:
+        ackfirewalls, before = self.ackfirewalls, self.scheduler.next
+        if not ackfirewalls.many:
             return self.scheduler.take(most, worker, now)
-        look = min(look, everywhere.ahead(most))
-        taken = self.scheduler.take(most, worker, now, spared=everywhere.among, look=look)
-        everywhere.note_looked(self.scheduler.next - before, 0 if taken is None else taken[0].asked)
+        look = min(look, ackfirewalls.ahead(most))
+        taken = self.scheduler.take(most, worker, now, spared=ackfirewalls.among, look=look)
+        ackfirewalls.note_looked(self.scheduler.next - before, 0 if taken is None else taken[0].asked)
         return taken
 
     def _tell(self, workers: Sequence[Child]) -> None:
         """Tell the workers of the hosts that answer on any port, as far as they do not know them."""
-        if len(self.everywhere):
+        if len(self.ackfirewalls):
             for worker in workers:
-                if len(hosts := self.everywhere.untold(worker.name)):
+                if len(hosts := self.ackfirewalls.untold(worker.name)):
                     worker.order(messages.Firewalls(hosts))
 
     def _ahead(self, workers: int) -> float:
@@ -287,7 +287,7 @@ class RunningSweep:
             self._feeder.put(targets)
             self.hit_rates.add(targets)
         if len(left := np.flatnonzero(verdicts == Verdict.FIREWALL)):
-            self.everywhere.note(pick(rows, left))
+            self.ackfirewalls.note(pick(rows, left))
         blocked = news & (verdicts == Verdict.BLOCKED)
         if blocked.any():
             self._accounts.blocked(places[blocked].astype(np.uint64))

@@ -117,7 +117,7 @@ class Upkeep:
             return summary.to_dict()
         reasons = self._parts.sweeping.quiet(now)
         if self._parts.checkpoint is not None:
-            self._parts.checkpoint.everywhere = self._parts.sweeping.everywhere.packed()
+            self._parts.checkpoint.ackfirewalls = self._parts.sweeping.ackfirewalls.packed()
         whole = Summary.from_dict(summary.to_dict())
         whole.reasons.update(reasons)
         whole.resolved += sum(reasons.values())
@@ -131,8 +131,8 @@ class Upkeep:
         ended = self._parts.reading.ended
         if self._parts.sweeping is not None:
             self._parts.sweeping.update()
-            totals.heat = self._parts.sweeping.hit_rates.top(self._parts.sweeping.asked)
-            totals.heat_by = self._parts.sweeping.hit_rates.kind
+            totals.hit_rates = self._parts.sweeping.hit_rates.top(self._parts.sweeping.asked)
+            totals.hit_rates_by = self._parts.sweeping.hit_rates.kind
             totals.sweep_wait = self._parts.sweeping.scheduler.longest
             ended &= self._parts.sweeping.scheduler.all_assigned
             idle = ended and not self._parts.accounts.open

@@ -31,7 +31,7 @@ from coordinator.input.sweptspace import Sweep, swept
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import ProfileFiles, open_profiles
-from coordinator.processes import ownuser, privilege
+from coordinator.processes import ownuser, rights, users
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.launch import Launched
 from coordinator.processes.pool import Pool
@@ -321,7 +321,7 @@ def _show_printed(printed: ChildOutput, options: Options, log: Log) -> None:
 
 def invoker() -> tuple[int, int] | None:
     """User and group that new files are to belong to: who called sudo, else None."""
-    user = privilege.invoking_user()
+    user = users.invoking_user()
     return None if user is None else (user.uid, user.gid)
 
 
@@ -336,9 +336,9 @@ def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
         stack.callback(own.release)
     try:
         user = facts.whom(options.user, own)
-    except privilege.UserError as error:
+    except users.UserError as error:
         raise UsageError(str(error)) from error
-    why_not = privilege.why_not_give_up_root(user)
+    why_not = rights.why_not_give_up_root(user)
     if why_not:
         raise UsageError(why_not)
     return user.uid, user.gid

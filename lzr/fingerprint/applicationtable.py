@@ -7,7 +7,7 @@ space left out, with a dollar sign behind it where it is short; `json`: anywhere
 JSON body; `certificate`: in what a TLS server sends. All are compared in lower case. In a server's name,
 a realm, a title, JSON and a certificate an underscore stands for a space (in JSON for itself too). A
 needle ends where a word ends, unless a star says that the word may go on: `webs` does not stand for
-`WebServer`.
+`WebServer`. What becomes a record's `product` by the title alone is in `greetings.titles`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ What our own readers name stays, so that a record says the same with and without
 platform, which stands first in the Server field of UPnP ("Linux/2.6 UPnP/1.0 miniupnpd/1.0"), nor a maker's,
 nor a library's of SSH, and not MySQL, whose descendants are told apart better here. A version that Recog
 finds inside of our name is taken out of it. Where nobody names a product, the phrase does in which it stands
-(`greetings.phrases`, `errorpages`).
+(`greetings.phrases`, `errorpages`). AS and country are another thing (``coordinator/analysis/enriching.py``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""TCP for many flows at once: segments judged, connections opened, data sent and taken, closed with a RST.
+"""TCP for many flows at once: segments taken or ignored, connections opened, data sent and
+taken, closed with a RST.
 
 Each function has two bodies. The one in numpy is the definition; the one in C (`lzr/native/machine.c` judges
 segments and timers, `lzr/native/tcp.c` does the rest) touches each row once, gives the same

@@ -1,5 +1,5 @@
-"""Timers of flows. All timers with one delay are first in, first out: a queue of arrays, no heap, no
-cancelling.
+"""Timers of flows: when each is due for a retransmit, or has waited long enough. Those with one delay are
+first in, first out: a queue of arrays, no heap, no cancelling.
 
 A timer is (slot, generation). A flow that is re-armed or ends gets its next generation, so a timer that comes
 due with an older one is void. `Timers` are those of a flow table, one queue for each `Wait`.

@@ -52,7 +52,7 @@ from lzr.ipc.schema import (
 )
 from lzr.packet.ways import WayKind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, FlowState, Reason
-from lzr.sweep.everywhere import TOLD
+from lzr.sweep.ackfirewalls import TOLD
 from lzr.sweep.space import RANGE
 from lzr.sweep.verdict import Verdict
 

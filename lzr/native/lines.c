@@ -1,6 +1,7 @@
 /* Input lines into TARGET rows: ZMap's JSON, its CSV, and ip:port lists.
  *
- * Only the plain case is decided here: a flat object of plain strings and integers, an address and a port.
+ * Only the plain case is decided here: a flat object of plain strings, integers, true, false and
+ * null, an address and a port.
  * Whatever else a line holds (an escape, a nested value, a float, a bad number, a host name) is left to the
  * Python reader, which accepts or rejects it and says why. So this code never needs to reject anything,
  * and what it accepts, the Python reader accepts as the same row.

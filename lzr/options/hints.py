@@ -78,6 +78,8 @@ each target is asked once by each handshake; lost packets are sent again -rn tim
     connections-per-host
 lzr ends when its last target has its fate
     warm-up-time
+a scan goes on, however few answer; --max-runtime SECONDS ends it, and the dashboard shows the hit rate
+    min-hitrate
 masscan's --wait is -c SECONDS; to ask nothing and await a banner: -handshakes wait
     wait
 the wait for data is -t SECONDS

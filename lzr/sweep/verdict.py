@@ -1,4 +1,6 @@
-"""What becomes of a pair of a sweep, a byte each."""
+"""What is known of each pair of a sweep, one byte: nothing yet, answered, refused, unreachable, blocked, or
+not asked and why.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 A list names addresses, networks and ranges of both families, one a line (`lzr.addresstext`); ``#``
 starts a comment. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
 looked up with one binary search, however long the list is. A network with host bits set is taken whole
-(``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. Names are given back as names, and looked up by the caller
-(``coordinator/input/networklists.py``).
+(``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. Names are given back as names, and looked up by the caller,
+who also reads the file and refuses what is none (compressed, binary): ``coordinator/input/networklists.py``.
 
 An IPv4 entry also covers the IPv6 addresses by which a network reaches the same host: the mapped form
 ``::ffff:0:0/96`` (RFC 4291 §2.5.5.2), ``64:ff9b::/96`` (NAT64, RFC 6052 §2.1), and ``2002::/16`` (6to4, RFC

@@ -1,5 +1,7 @@
 """Orders to block, as a file keeps them: networks not to contact any more, why, who asked for it, and when.
 
+Those of a fleet, with the boxes that have confirmed them, are in `lzr.fleet.blockorders`.
+
 One JSON object a line, with `networks` (a list of texts), `reason`, `by` and `at` (seconds since the epoch).
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.doctor import facts
-from coordinator.processes.privilege import User
+from coordinator.processes.users import User
 
 
 @pytest.mark.root

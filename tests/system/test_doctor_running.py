@@ -15,7 +15,7 @@ import pytest
 
 from coordinator.doctor import doctor, probing
 from coordinator.doctor.checks import FAULT, OK, WARNING, ScanNeeds
-from coordinator.processes import privilege
+from coordinator.processes import rights
 from lzr.options.table import Options
 from tests.lab.net import Lab, Namespace, wait_for
 from tests.lab.scan import LZR
@@ -184,18 +184,18 @@ def test_a_container_that_lacks_rights(home: Namespace) -> None:
         drop = ("setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}")
         return home.run(*drop, *words, check=False, **more)
 
-    for rights, names in (
+    for without, names in (
         ("-net_raw", "CAP_NET_RAW missing"),
         ("-setuid,-setgid", "become nobody: CAP_SETGID and CAP_SETUID missing"),
         ("-chown", "CAP_CHOWN missing"),
         ("-setpcap", "CAP_SETPCAP missing"),
     ):
-        done = with_rights(rights, LZR, "doctor")
+        done = with_rights(without, LZR, "doctor")
         assert done.returncode == 2
         line = next(line for line in done.stdout.splitlines() if " capabilities " in line)
         assert line.startswith(FAULT)
         assert names in line
-        done = with_rights(rights, LZR, "-sendSYNs", "--no-dashboard", "-f", "-", input=f"{FAR}:9\n")
+        done = with_rights(without, LZR, "-sendSYNs", "--no-dashboard", "-f", "-", input=f"{FAR}:9\n")
         assert done.returncode == 2
         assert len(done.stderr.splitlines()) == 1
         assert names in done.stderr
@@ -240,7 +240,7 @@ def test_few_threads(home: Namespace, tmp_path: Path) -> None:
     """The caller's `ulimit -u` is raised where that is allowed; where it is not, a sentence names it."""
     scan = ("-sendSYNs", "-t", "0.5", "-rt", "0.3", "-f", tmp_path / "found", "--overwrite", "--no-dashboard")
     limited = ("prlimit", "--nproc=5:5")
-    if privilege.capabilities() >> CAP_SYS_RESOURCE & 1:
+    if rights.capabilities() >> CAP_SYS_RESOURCE & 1:
         assert home.run(*limited, LZR, *scan, input=f"{FAR}:9\n", check=False).returncode == 0
     may_not = (*limited, "setpriv", "--bounding-set=-sys_resource", LZR)
     done = home.run(*may_not, *scan, input=f"{FAR}:9\n", check=False)

@@ -22,7 +22,7 @@ from coordinator.fleet import blockorderfile, lockfile, rundirectory, shardlooku
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import addresses
 from lzr.fleet.blockorders import Order
-from lzr.fleet.merging import RECORD
+from lzr.fleet.keptrecords import RECORD
 from tests.faults import alive, lines_in, once_each, read, title
 from tests.lab.capture import Capture, capture
 from tests.lab.net import wait_for

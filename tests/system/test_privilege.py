@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.processes import privilege
-from coordinator.processes.privilege import User, UserError, choose_user, invoking_user
+from coordinator.processes import rights
+from coordinator.processes.users import User, UserError, choose_user, invoking_user
 from tests.host_net import ROOT
 from workers.privilege import PrivilegeError, die_with_parent, drop
 
@@ -162,9 +162,26 @@ class TestChoice:
         environment = {"SUDO_UID": "12345", "SUDO_GID": "12346", "SUDO_USER": "somebody"}
         assert choose_user(None, environment) == invoking_user(environment) == User("12345", 12345, 12346)
 
+    def test_the_user_of_doas_and_pkexec(self) -> None:
+        daemon = choose_user("daemon")
+        assert invoking_user({"DOAS_USER": "daemon"}) == daemon
+        assert invoking_user({"PKEXEC_UID": str(daemon.uid)}) == daemon
+        assert invoking_user({"DOAS_USER": "daemon", "SUDO_UID": "5", "SUDO_GID": "5"}) == choose_user("5:5")
+
     @pytest.mark.parametrize(
         "environment",
-        [{}, {"SUDO_UID": "0", "SUDO_GID": "0"}, {"SUDO_UID": "x", "SUDO_GID": "1"}, {"SUDO_UID": "5"}],
+        [
+            {},
+            {"SUDO_UID": "0", "SUDO_GID": "0"},
+            {"SUDO_UID": "x", "SUDO_GID": "1"},
+            {"SUDO_UID": "5"},
+            {"DOAS_USER": "root"},
+            {"DOAS_USER": "nobody-has-this-name"},
+            {"DOAS_USER": "a\0b"},
+            {"PKEXEC_UID": "0"},
+            {"PKEXEC_UID": "-1"},
+            {"PKEXEC_UID": "99999999999999"},
+        ],
     )
     def test_nobody_otherwise(self, environment: dict[str, str]) -> None:
         assert choose_user(None, environment).uid == NOBODY
@@ -207,17 +224,17 @@ class TestChoice:
                 except UserError:
                     found.append("refused")
             sudo = invoking_user({"SUDO_UID": "5", "SUDO_GID": "5"})
-            return found, sudo, privilege.why_not_root_enough()
+            return found, sudo, rights.why_not_root_enough()
 
         said = dropped(act)
         assert said.startswith("([65534, 65534, 'refused'], None, 'raw packets")
         assert "root (CAP_NET_ADMIN and CAP_NET_RAW missing): run with sudo" in said
 
     def test_root_is_enough(self) -> None:
-        assert privilege.why_not_root_enough() is None
+        assert rights.why_not_root_enough() is None
 
     def test_one_capability_is_not_enough(self) -> None:
-        code = "from coordinator.processes.privilege import *; print(why_not_root_enough())"
+        code = "from coordinator.processes.rights import *; print(why_not_root_enough())"
         done = subprocess.run(
             ["setpriv", "--bounding-set=-net_raw", sys.executable, "-c", code],
             capture_output=True,

@@ -22,9 +22,9 @@ from lzr.ipc import messages
 from lzr.ownaddresses import OwnAddresses
 from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
+from lzr.sweep.ackfirewalls import TOLD
 from lzr.sweep.awaited import Awaited
 from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
-from lzr.sweep.everywhere import TOLD
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space

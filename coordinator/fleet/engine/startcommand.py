@@ -18,7 +18,7 @@ from coordinator.fleet.engine.controllersocket import ControllerSocket
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.engine.fitness import NotFit
 from coordinator.fleet.serving import transport
-from coordinator.processes.privilege import invoking_user
+from coordinator.processes.users import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import MISTAKE, OK

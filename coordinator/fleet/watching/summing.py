@@ -43,8 +43,8 @@ def added(view: FleetView, scans: Mapping[str, Snapshot]) -> Snapshot:
         ignored=_counted(one.ignored for one in parts),
         other=_counted(one.other for one in parts),
         by_handshake=_by_handshake(parts),
-        heat_by=parts[0].heat_by,
-        heat=_heat(parts),
+        hit_rates_by=parts[0].hit_rates_by,
+        hit_rates=_hit_rates(parts),
     )
     for name in _ADDED:
         setattr(total, name, sum(getattr(one, name) for one in parts))
@@ -81,11 +81,11 @@ def _by_handshake(parts: list[Snapshot]) -> dict[str, dict[str, int]]:
     return {handshake: dict(counts.most_common()) for handshake, counts in found.items()}
 
 
-def _heat(parts: list[Snapshot]) -> dict[str, tuple[int, int]]:
+def _hit_rates(parts: list[Snapshot]) -> dict[str, tuple[int, int]]:
     """The places with the most answers, over all boxes."""
     found: dict[str, tuple[int, int]] = {}
     for one in parts:
-        for place, (answered, asked) in one.heat.items():
+        for place, (answered, asked) in one.hit_rates.items():
             before = found.get(place, (0, 0))
             found[place] = before[0] + answered, before[1] + asked
     return dict(sorted(found.items(), key=lambda item: (-item[1][0], item[0])))

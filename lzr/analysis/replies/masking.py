@@ -12,57 +12,59 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lzr.analysis.replies import binary, pairs, text, tls
-from lzr.analysis.replies.text import MARK
+from lzr.analysis.replies import maskbinary, masktext, pairs, tls
+from lzr.analysis.replies.masktext import MARK
 from lzr.protocols._framing import FULL_SEGMENT
 
 Mask = Callable[[bytes], bytes]
 
 BY_LABEL: dict[str, Mask] = {
-    **dict.fromkeys(("memcached_ascii", "zookeeper", "redis", "apcupsd", "aerospike"), text.statistics),
-    **dict.fromkeys(("daytime", "qotd", "ganglia", "hddtemp", "check-mk", "finger", "atg"), binary.first(0)),
-    **dict.fromkeys(("msdtc", "munin", "tor-control", "clamd"), text.numbers),
-    "adb": binary.adb,
-    "bitcoin": binary.bitcoin,
-    "bittorrent": binary.bittorrent,
-    "chargen": binary.first(0),
-    "couchbase": binary.without((12, 16)),
-    "dcerpc": binary.dcerpc,
-    "diameter": binary.without((12, 20)),
-    "directconnect": binary.directconnect,
-    "dns": binary.dns,
-    "echo": binary.first(4),
-    "fins": binary.first(8),
-    "fluentd": binary.fluentd,
-    "iscsi": binary.iscsi,
-    "kerberos": binary.kerberos,
-    "landesk": binary.first(4),
-    "ldap": binary.ldap,
-    "levin": binary.first(8),
-    "minecraft": binary.minecraft,
-    "monetdb": binary.monetdb,
-    "modbus": binary.without((0, 2)),
-    "mongodb": binary.mongodb,
-    "mysql": binary.mysql,
-    "netbios-ssn": binary.netbios,
-    "nrpe": binary.printed,
+    **dict.fromkeys(("memcached_ascii", "zookeeper", "redis", "apcupsd", "aerospike"), masktext.statistics),
+    **dict.fromkeys(
+        ("daytime", "qotd", "ganglia", "hddtemp", "check-mk", "finger", "atg"), maskbinary.first(0)
+    ),
+    **dict.fromkeys(("msdtc", "munin", "tor-control", "clamd"), masktext.numbers),
+    "adb": maskbinary.adb,
+    "bitcoin": maskbinary.bitcoin,
+    "bittorrent": maskbinary.bittorrent,
+    "chargen": maskbinary.first(0),
+    "couchbase": maskbinary.without((12, 16)),
+    "dcerpc": maskbinary.dcerpc,
+    "diameter": maskbinary.without((12, 20)),
+    "directconnect": maskbinary.directconnect,
+    "dns": maskbinary.dns,
+    "echo": maskbinary.first(4),
+    "fins": maskbinary.first(8),
+    "fluentd": maskbinary.fluentd,
+    "iscsi": maskbinary.iscsi,
+    "kerberos": maskbinary.kerberos,
+    "landesk": maskbinary.first(4),
+    "ldap": maskbinary.ldap,
+    "levin": maskbinary.first(8),
+    "minecraft": maskbinary.minecraft,
+    "monetdb": maskbinary.monetdb,
+    "modbus": maskbinary.without((0, 2)),
+    "mongodb": maskbinary.mongodb,
+    "mysql": maskbinary.mysql,
+    "netbios-ssn": maskbinary.netbios,
+    "nrpe": maskbinary.printed,
     "openvpn": lambda data: data[2:3],
-    "postgres": binary.postgres,
-    "radmin": binary.first(10),
-    "rdp": binary.rdp,
-    "rmi": binary.rmi,
-    "rtmp": binary.first(1),
-    "smb": binary.netbios,
-    "spice": binary.first(16),
-    "ssl": binary.first(7),
-    "stun": binary.first(2),
-    "synphasor": binary.first(2),
+    "postgres": maskbinary.postgres,
+    "radmin": maskbinary.first(10),
+    "rdp": maskbinary.rdp,
+    "rmi": maskbinary.rmi,
+    "rtmp": maskbinary.first(1),
+    "smb": maskbinary.netbios,
+    "spice": maskbinary.first(16),
+    "ssl": maskbinary.first(7),
+    "stun": maskbinary.first(2),
+    "synphasor": maskbinary.first(2),
     "tarantool": lambda data: data[:64].rstrip(),
-    "teamviewer": binary.first(4),
-    "tplink-smarthome": binary.first(5),
-    "tuya": binary.first(16),
-    "varnish-cli": binary.varnish,
-    "winbox": binary.first(2),
+    "teamviewer": maskbinary.first(4),
+    "tplink-smarthome": maskbinary.first(5),
+    "tuya": maskbinary.first(16),
+    "varnish-cli": maskbinary.varnish,
+    "winbox": maskbinary.first(2),
 }
 """The mask for each label. Replies with other labels are masked as lines if they are text, else not at
 all."""
@@ -77,26 +79,26 @@ def mask(data: bytes, label: str = "", own: bytes = b"") -> bytes:
     """The reply without what varies. label: its fingerprint. own: our address, which some servers quote."""
     if own and own in data:
         data = data.replace(own, MARK)
-    if data.startswith(text.WEB):
-        return text.web(data)
+    if data.startswith(masktext.WEB):
+        return masktext.web(data)
     if tls.is_tls(data):
         return tls.masked(data)
     if data.startswith(b"SSH-"):
-        return binary.ssh(data)
+        return maskbinary.ssh(data)
     if data.startswith(b"RFB "):
-        return binary.vnc(data)
+        return maskbinary.vnc(data)
     special = BY_LABEL.get(label)
     if special is not None:
         return special(data)
     if not _CONTROLS.isdisjoint(data[:_KNOWN_BINARY]):
-        return binary.printed(data) if label in ("", "unknown") else data[:_KNOWN_BINARY]
-    return text.greeting(data)
+        return maskbinary.printed(data) if label in ("", "unknown") else data[:_KNOWN_BINARY]
+    return masktext.greeting(data)
 
 
 def _seen_alike(old: bytes, new: bytes, label: str) -> bool:
     """Whether they can be seen to be without masking all of them. The cases are those of `mask`."""
-    if old.startswith(text.WEB):
-        return new.startswith(text.WEB) and pairs.web(old, new)
+    if old.startswith(masktext.WEB):
+        return new.startswith(masktext.WEB) and pairs.web(old, new)
     if tls.is_tls(old):
         return pairs.handshake(old, new)
     if label in BY_LABEL or any(
@@ -107,7 +109,7 @@ def _seen_alike(old: bytes, new: bytes, label: str) -> bool:
     return pairs.greeting(old, new)
 
 
-_STRUCTURED = (b"SSH-", b"RFB ", *text.WEB)
+_STRUCTURED = (b"SSH-", b"RFB ", *masktext.WEB)
 _DATE = b"\r\nDate: "
 _DATE_SIZE = len("Sun, 06 Nov 1994 08:49:37 GMT")
 

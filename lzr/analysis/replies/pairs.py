@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lzr.analysis.replies import text, tls
-from lzr.analysis.replies.text import MARK
+from lzr.analysis.replies import masktext, tls
+from lzr.analysis.replies.masktext import MARK
 from lzr.protocols._bytes import be16, be24
 
 _DATE = re.compile(
@@ -27,7 +27,7 @@ Same = Callable[[bytes, bytes], bool]
 
 
 def web(old: bytes, new: bytes) -> bool:
-    """Two replies that begin as one of `text.WEB`: header fields one by one, then the body."""
+    """Two replies that begin as one of `masktext.WEB`: header fields one by one, then the body."""
     end, other_end = old.find(_GAP), new.find(_GAP)
     if end < 0 or other_end < 0:
         return False
@@ -47,7 +47,7 @@ def _field(old: bytes, new: bytes) -> bool:
     small = name.strip().lower()
     if name != other_name and small != other_name.strip().lower():
         return False
-    if small in text.FIELDS:
+    if small in masktext.FIELDS:
         return True
     if small == b"set-cookie":
         cookie, _, rest = value.partition(b"=")
@@ -56,8 +56,10 @@ def _field(old: bytes, new: bytes) -> bool:
         if cookie == other_cookie and left[1] == right[1]:
             # Of the same name: what masks it would change nothing of whether they are the same.
             return left[2] == right[2] or _attributes(left[2], right[2])
-        return text.field(old) == text.field(new)
-    return text.field(old, bytes) == text.field(new, bytes) or text.field(old) == text.field(new)
+        return masktext.field(old) == masktext.field(new)
+    return masktext.field(old, bytes) == masktext.field(new, bytes) or masktext.field(old) == masktext.field(
+        new
+    )
 
 
 _LASTING = (b" expires=", b" max-age=")
@@ -71,11 +73,11 @@ def _attributes(old: bytes, new: bytes) -> bool:
         for part, other in zip(parts, others, strict=True)
     ):
         return True
-    return text.unexpired(old) == text.unexpired(new)
+    return masktext.unexpired(old) == masktext.unexpired(new)
 
 
 def greeting(old: bytes, new: bytes) -> bool:
-    """Two replies that `text.greeting` masks."""
+    """Two replies that `masktext.greeting` masks."""
     return _by_line(old, new, _greeting_line)
 
 
@@ -90,13 +92,13 @@ def _line(old: bytes, new: bytes) -> bool:
     left, right = _DATE.sub(MARK, old), _DATE.sub(MARK, new)
     if left == right:
         return True
-    left, right = text.unnamed(left), text.unnamed(right)
-    return left == right or text.varying(left) == text.varying(right)
+    left, right = masktext.unnamed(left), masktext.unnamed(right)
+    return left == right or masktext.varying(left) == masktext.varying(right)
 
 
 def _greeting_line(old: bytes, new: bytes) -> bool:
-    left, right = text.unclocked(_DATE.sub(MARK, old)), text.unclocked(_DATE.sub(MARK, new))
-    return left == right or text.greeting(left) == text.greeting(right)
+    left, right = masktext.unclocked(_DATE.sub(MARK, old)), masktext.unclocked(_DATE.sub(MARK, new))
+    return left == right or masktext.greeting(left) == masktext.greeting(right)
 
 
 def handshake(old: bytes, new: bytes) -> bool:

@@ -2,6 +2,9 @@
 
 A title is whatever its author liked, so only a name of this list counts, where it stands alone, in front of a
 version, of a dash or of such words as "Login". Names that are words of every day are not in it.
+
+They become a record's `product`. A web application, its `application`, is one line in
+`lzr.fingerprint.applicationtable`, which looks at titles too.
 """
 
 from __future__ import annotations

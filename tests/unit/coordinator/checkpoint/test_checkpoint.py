@@ -31,7 +31,7 @@ from lzr.options.groups.option import CONTENT, FIXED, FREE, OWN
 from lzr.options.parse import parse
 from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger
-from lzr.sweep import everywhere
+from lzr.sweep import ackfirewalls
 from lzr.sweep.scheduler import SETTLED
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.lists import ListReader
@@ -135,16 +135,16 @@ def with_hosts(found: object, **options: object) -> bytes:
     """A checkpoint with this in place of its hosts that answer on any port; None: with nothing there."""
     whole = Saved(LIST.replace(haf=3, **options), Progress()).pack()
     content = msgpack.unpackb(whole[len(_MAGIC) + 32 :])
-    del content["everywhere"]
+    del content["ackfirewalls"]
     if found is not None:
-        content["everywhere"] = found
+        content["ackfirewalls"] = found
     body: bytes = msgpack.packb(content)
     return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
 
 
 def test_hosts_that_answer_on_any_port_are_kept_and_old_checkpoints_have_none() -> None:
     hosts = np.array([[0, 0xFFFF_C000_0201], [0, 0xFFFF_C000_0207]], np.uint64)
-    kept = Saved(LIST.replace(haf=3), Progress(), everywhere=everywhere.pack(hosts)).pack()
+    kept = Saved(LIST.replace(haf=3), Progress(), ackfirewalls=ackfirewalls.pack(hosts)).pack()
     before = Saved.unpack(kept)
     assert np.array_equal(before.hosts(LIST.replace(haf=3)), hosts)
     for other in ({"haf": 0}, {"haf": 5}, {"haf": 3, "haf_threshold": 0.5}):  # they might not be found so
@@ -470,6 +470,7 @@ def test_a_list_of_networks_that_has_changed(tmp_path: Path, attr: str) -> None:
         ("-sendSYNs --checkpoint d", "/tmp/list", {}, "lzr --resume d < /tmp/list"),
         ("-sendSYNs --checkpoint d -rate 5 -q", None, {}, "lzr --resume d --quiet=true < INPUT"),
         ("-sendSYNs --checkpoint d -I l", None, {"SUDO_USER": "me"}, "sudo lzr --resume d"),
+        ("-sendSYNs --checkpoint d -I l", None, {"DOAS_USER": "me"}, "doas lzr --resume d"),
         ("--checkpoint d --no-dashboard", "/t", {}, "lzr --resume d --reopen --dashboard=false < /t"),
         ("-sendSYNs --resume d -m m.json", "/t", {}, "lzr --resume d --metadata-file=m.json < /t"),
         ("-sendSYNs --checkpoint d", "/a b'c", {}, "lzr --resume d < '/a b'\"'\"'c'"),

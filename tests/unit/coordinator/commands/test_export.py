@@ -23,7 +23,7 @@ import pytest
 
 from coordinator.commands import export
 from lzr.analysis.columns import COLUMNS, NAMES
-from lzr.analysis.views import VIEWS
+from lzr.analysis.exportnames import VIEWS
 from lzr.records.fields import FIELDS
 from tests import ROOT, madescans
 

@@ -90,8 +90,8 @@ def test_outcomes_of_a_sweep_take_the_room_of_those_that_there_are_none_of() -> 
 
 @pytest.mark.parametrize("unicode", [True, False])
 def test_where_a_sweep_is_answered_is_shown_where_there_is_room(unicode: bool) -> None:
-    heat = {str(port): (9000 - port, 10_000) for port in range(80, 112)} | {"others": (7, 2_000_000)}
-    snapshot = replace(seen(), heat=heat, heat_by="port")
+    hit_rates = {str(port): (9000 - port, 10_000) for port in range(80, 112)} | {"others": (7, 2_000_000)}
+    snapshot = replace(seen(), hit_rates=hit_rates, hit_rates_by="port")
     for width, height in ((100, 50), (120, 44), (160, 40), (200, 50), (250, 70)):
         lines = render(snapshot, width, height, unicode=unicode).text()
         assert {len(line) for line in lines} == {width}

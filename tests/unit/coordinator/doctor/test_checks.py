@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds
-from coordinator.processes import privilege
-from coordinator.processes.privilege import User
+from coordinator.processes import rights, users
+from coordinator.processes.users import User
 from lzr.options.table import Options
 from workers import confinement
 
@@ -196,7 +196,7 @@ def test_the_room_of_what_will_be_written(tmp_path: Path) -> None:
 
 
 def test_facts_of_this_host_are_gathered_whole() -> None:
-    found = facts.gather(Options(), privilege.choose_user())
+    found = facts.gather(Options(), users.choose_user())
     assert found.addresses["127.0.0.1"] == "lo"
     assert found.memory
     assert found.ticks
@@ -213,12 +213,12 @@ def test_machines_without_a_filter_of_calls() -> None:
 def test_what_root_lacks_to_become_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     user = User("nobody", 65534, 65534)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert privilege.why_not_give_up_root(user, ~0) is None
-    sentence = privilege.why_not_give_up_root(user, ~(1 << 7 | 1 << 8))
+    assert rights.why_not_give_up_root(user, ~0) is None
+    sentence = rights.why_not_give_up_root(user, ~(1 << 7 | 1 << 8))
     assert sentence == "workers cannot give up root and become nobody: CAP_SETUID and CAP_SETPCAP missing"
-    assert not privilege.may_renice(~(1 << 23))
-    for users, may in (("0 0 4294967295", True), ("0 1000 1", False), ("0 0 65536", False)):
-        (tmp_path / "uid_map").write_text(f"{users}\n")
-        assert privilege.may_renice(1 << 23, str(tmp_path)) is may, users
+    assert not rights.may_renice(~(1 << 23))
+    for table, may in (("0 0 4294967295", True), ("0 1000 1", False), ("0 0 65536", False)):
+        (tmp_path / "uid_map").write_text(f"{table}\n")
+        assert rights.may_renice(1 << 23, str(tmp_path)) is may, table
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert privilege.why_not_give_up_root(user, 0) is None  # stays who it is
+    assert rights.why_not_give_up_root(user, 0) is None  # stays who it is

@@ -69,7 +69,7 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert found['lzr_process_cpu_share{process="collect 0"}'] == pytest.approx(0.62)
     assert found["lzr_inputs_expected"] == 200_000
     assert parsed(exposition(Snapshot()))
-    swept = parsed(exposition(replace(last, heat={"443": (5, 100), "others": (1, 900)})))
+    swept = parsed(exposition(replace(last, hit_rates={"443": (5, 100), "others": (1, 900)})))
     assert swept['lzr_sweep_answered_total{place="443"}'] == 5
     assert swept['lzr_sweep_asked{place="others"}'] == 900
 

@@ -12,8 +12,8 @@ from coordinator.fleet import checking, lockfile, shardlookup
 from coordinator.input import networklists
 from coordinator.input.sweptspace import swept
 from lzr.errors import UsageError
+from lzr.fleet.keptrecords import RECORD, Hashed, anywhere
 from lzr.fleet.lock import Lock
-from lzr.fleet.merging import RECORD, Hashed, anywhere
 from lzr.options import parse
 from lzr.rows import FRAME
 from tests import madefleet

@@ -136,13 +136,13 @@ def test_summary_fits_a_narrow_terminal() -> None:
 
 
 def test_report_says_where_a_sweep_is_answered() -> None:
-    heat = {f"10.{net}.0.0/16": (100 - net, 2000) for net in range(30)}
-    found = status.report(seen(heat=heat, heat_by="network"))
+    hit_rates = {f"10.{net}.0.0/16": (100 - net, 2000) for net in range(30)}
+    found = status.report(seen(hit_rates=hit_rates, hit_rates_by="network"))
     assert re.search(r"network +answered +asked +share\n10\.0\.0\.0/16 +100 +~2\.00K +5\.00%\n", found)
     rest = sum(100 - net for net in range(9, 30))
     assert re.search(rf"\nothers +{rest:,} +~42\.0K +4\.\d+%\n", found)
     assert "answered" not in status.report(seen())
-    assert json.loads(status.as_json(seen(heat=heat)))["heat"]["10.3.0.0/16"] == [97, 2000]
+    assert json.loads(status.as_json(seen(hit_rates=hit_rates)))["hit_rates"]["10.3.0.0/16"] == [97, 2000]
 
 
 def test_report_has_a_line_for_each_process() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from coordinator.processes.supervisor import SweepFound
 from coordinator.scan.childreports import Reports
-from tests.unit.coordinator.scan.test_runningsweep_everywhere import ADDRESSES, Told, begun, turns
+from tests.unit.coordinator.scan.test_runningsweep_ackfirewalls import ADDRESSES, Told, begun, turns
 
 
 def reports(found: SweepFound, sweeping: Any, refused: list[str]) -> Reports:
@@ -29,7 +29,7 @@ def test_all_workers_are_told_of_those_that_are_in_the_sweep(monkeypatch: pytest
     first = int(swept._share.space.lo[0])
     hosts = np.array([0, first + 3, 7, first + 3, 0, first + ADDRESSES, 0, first], np.uint64)
     reports(SweepFound("flow-1.1", hosts), swept, refused).take(0.0, others_ready=False)
-    assert len(swept.everywhere) == 2
+    assert len(swept.ackfirewalls) == 2
     turns(swept, 0.1, 0.3)
     assert [sorted(told) for told in workers.told()] == [[first, first + 3]] * 2
     assert not refused

@@ -49,7 +49,7 @@ def test_a_status_comes_over_whole() -> None:
         {"read": 10**400},
         {"outcomes": {"data": 10**30}},
         {"rate_done": 1e308},
-        {"heat": {"80": [1]}},
+        {"hit_rates": {"80": [1]}},
     ],
 )
 def test_what_is_none_is_said(change: dict[str, Any]) -> None:

@@ -1,51 +1,22 @@
-"""Chooses the user that workers run as, and checks whether we have the rights to begin.
+"""Whether we have the rights that a scan needs, and children can give them up: capabilities, user namespaces.
 
 Root only sets up; nobody else's bytes are read as root. How a child drops its privileges is in
-``workers/privilege.py``; here is only the choice of user, made before anything is started.
+``workers/privilege.py``, which user it becomes in `coordinator.processes.users`. Here is only looked at what
+we may do, before anything is started.
 """
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
-from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from coordinator.processes.users import User
 
 _NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _TO_GIVE_UP_ROOT = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP"}
 _SYS_NICE = 23
 _ALONE = {8: "CAP_SETPCAP", 18: "CAP_SYS_CHROOT"}
 _NET_RAW = 13
-_NOBODY = 65534
-
-
-class UserError(Exception):
-    """The user to run as cannot be used; the text is one sentence."""
-
-
-class User(Struct, frozen=True):
-    """A user and group to run as."""
-
-    name: str
-    uid: int
-    gid: int
-
-
-def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.environ) -> User:
-    """The user of workers and collectors: ``wanted`` (name or uid, perhaps with ``:group``), or whoever
-    called sudo, or nobody. Without root it is our own. Raises UserError.
-    """
-    if wanted is not None:
-        user = _by_text(wanted)
-        if os.geteuid() != 0 and user.uid != os.geteuid():
-            raise UserError(f"--user {wanted}: only root can run workers as another user")
-        return user
-    if os.geteuid() != 0:
-        return _by_uid(os.geteuid(), os.getegid())
-    return invoking_user(environment) or _nobody()
 
 
 def why_not_root_enough(held: int | None = None, *, guarded: bool = True) -> str | None:
@@ -62,10 +33,10 @@ def why_not_root_enough(held: int | None = None, *, guarded: bool = True) -> str
     if not missing:
         return None
     what = "raw packets and firewall rules need" if guarded else "raw packets need"
-    return f"{what} {rights(*missing)}"
+    return f"{what} {how_to_get(*missing)}"
 
 
-def rights(*missing: str) -> str:
+def how_to_get(*missing: str) -> str:
     """How a sentence that says "needs" goes on where capabilities are missing, and how to get them: root
     lacks them in a container, or where a service manager has taken them away, and sudo is no help there.
     """
@@ -148,63 +119,3 @@ def capabilities() -> int:
             if line.startswith("CapEff:"):
                 return int(line.split()[1], 16)
     return 0
-
-
-def invoking_user(environment: Mapping[str, str] = os.environ) -> User | None:
-    """The user who called sudo, to whom files made here belong. None if there is none, or what sudo set is
-    invalid.
-    """
-    if os.geteuid() != 0:
-        return None
-    numbers = [environment.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
-    if not all(number.isascii() and number.isdigit() and 0 < int(number) < 2**32 - 1 for number in numbers):
-        return None
-    return _by_uid(int(numbers[0]), int(numbers[1]))
-
-
-def _nobody() -> User:
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
-        return User("nobody", _NOBODY, _NOBODY)
-    return User("nobody", entry.pw_uid, entry.pw_gid)
-
-
-def _by_uid(uid: int, gid: int) -> User:
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = str(uid)
-    return User(name, uid, gid)
-
-
-def _by_text(text: str) -> User:
-    name, colon, group = text.partition(":")
-    number = _number(name)
-    try:
-        entry = pwd.getpwuid(number) if number is not None else pwd.getpwnam(name)
-    except (KeyError, ValueError, OverflowError):
-        if number is None or not group:
-            raise UserError(f"--user {text!r}: there is no such user") from None
-        user = User(name, number, 0)
-    else:
-        user = User(entry.pw_name, entry.pw_uid, entry.pw_gid)
-    if colon:
-        user = User(user.name, user.uid, _group(text, group))
-    if user.uid == 0 or user.gid == 0:
-        raise UserError(f"--user {text!r}: workers do not run as root or in its group")
-    return user
-
-
-def _group(text: str, group: str) -> int:
-    number = _number(group)
-    if number is not None:
-        return number
-    try:
-        return grp.getgrnam(group).gr_gid
-    except (KeyError, ValueError):
-        raise UserError(f"--user {text!r}: there is no group {group!r}") from None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**32 - 1 else None

@@ -17,7 +17,7 @@ from tests.lab.capture import Seen, capture
 from tests.lab.net import wait_for
 from tests.lab.responder import SCANNER, Range
 from tests.system.test_advice_running import lzr
-from tests.system.test_sweep_everywhere import (
+from tests.system.test_sweep_ackfirewalls import (
     CLASSES,
     EVERYWHERE,
     HOSTS,

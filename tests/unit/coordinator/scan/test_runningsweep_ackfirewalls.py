@@ -14,7 +14,7 @@ from coordinator.scan.runningsweep import RunningSweep
 from lzr.ipc import messages
 from lzr.pacing.pacer import Pacer
 from lzr.rows import FRAME, TARGET
-from lzr.sweep.everywhere import LOOK
+from lzr.sweep.ackfirewalls import LOOK
 from lzr.sweep.verdict import Verdict
 from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
 from tests.unit.coordinator.scan.test_runningsweep import RATE, Workers, made
@@ -132,7 +132,7 @@ def test_who_answers_late_is_open_in_the_next_checkpoint(monkeypatch: pytest.Mon
 def test_where_few_hosts_are_such_the_coordinator_looks_at_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     swept = begun(monkeypatch, Told(monkeypatch))
     not_asked(swept, np.arange(ADDRESSES) == 7)
-    monkeypatch.setattr(swept.everywhere, "among", lambda first, count: pytest.fail("it looked"))
+    monkeypatch.setattr(swept.ackfirewalls, "among", lambda first, count: pytest.fail("it looked"))
     turns(swept, 0.0, 0.5)
 
 

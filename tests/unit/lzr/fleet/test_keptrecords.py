@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr import addresses
-from lzr.fleet.merging import ANY, FOREIGN, RECORD, Generations, Hashed, anywhere, chosen
+from lzr.fleet.keptrecords import ANY, FOREIGN, RECORD, Generations, Hashed, anywhere, chosen
 from tests.effort import examples
 from tests.madefleet import SOURCES, lock
 

@@ -39,7 +39,7 @@ _NOBODY = np.zeros((1, 2), np.uint64)
 _PART = 1 << 12  # pairs looked at together: a core's cache holds them
 
 
-class Everywhere:
+class AckFirewalls:
     """share: the pairs of this box."""
 
     def __init__(self, share: Share, most: int = MOST) -> None:

@@ -82,6 +82,7 @@ VIEWS: dict[str, tuple[ViewColumn, ...]] = {
         ViewColumn("network.protocol", _SERVICE),
         ViewColumn("service.name", "product"),
         ViewColumn("service.version", "version"),
+        ViewColumn("tls.server.subject", "subject"),
         ViewColumn("host.os.full", "os"),
         ViewColumn("lzr.acked", '"ACKed"'),
         ViewColumn("lzr.acking_firewall", '"ackingFirewall"'),

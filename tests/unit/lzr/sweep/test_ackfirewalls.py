@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lzr.rows import FRAME
-from lzr.sweep.everywhere import _FEW, LOOK, MOST, TOLD, Everywhere, pack, unpack
+from lzr.sweep.ackfirewalls import _FEW, LOOK, MOST, TOLD, AckFirewalls, pack, unpack
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
@@ -31,83 +31,83 @@ def share(addresses: int, ports: int = 100, mine: tuple[int, ...] = (0,), step: 
 
 
 def test_who_was_noted_is_known_whole() -> None:
-    everywhere = Everywhere(share(1000))
-    assert not everywhere.known(hosts(1, 2)).any()
-    everywhere.note(hosts(5, 3, 5))
-    everywhere.note(hosts(3, 9))
-    assert len(everywhere) == 3
-    assert everywhere.known(hosts(3, 4, 5, 9)).tolist() == [True, False, True, True]
-    assert not everywhere.known(hosts(3, high=1)).any()
+    ackfirewalls = AckFirewalls(share(1000))
+    assert not ackfirewalls.known(hosts(1, 2)).any()
+    ackfirewalls.note(hosts(5, 3, 5))
+    ackfirewalls.note(hosts(3, 9))
+    assert len(ackfirewalls) == 3
+    assert ackfirewalls.known(hosts(3, 4, 5, 9)).tolist() == [True, False, True, True]
+    assert not ackfirewalls.known(hosts(3, high=1)).any()
 
 
 def test_the_first_are_remembered() -> None:
-    everywhere = Everywhere(share(1 << 20), most=100)
+    ackfirewalls = AckFirewalls(share(1 << 20), most=100)
     for at in range(0, 500, 50):
-        everywhere.note(hosts(*range(at, at + 50)))
-    assert len(everywhere) == 100
-    assert np.flatnonzero(everywhere.known(hosts(*range(500)))).tolist() == list(range(100))
+        ackfirewalls.note(hosts(*range(at, at + 50)))
+    assert len(ackfirewalls) == 100
+    assert np.flatnonzero(ackfirewalls.known(hosts(*range(500)))).tolist() == list(range(100))
 
 
 def test_whose_place_is_taken_is_not_remembered_and_not_confused() -> None:
     numbers = np.random.default_rng(1).choice(1 << 32, 1 << 16, replace=False)
-    everywhere = Everywhere(share(1000))
-    everywhere.note(hosts(*numbers.tolist()))
-    known = everywhere.known(hosts(*numbers.tolist()))
-    assert len(everywhere) == np.count_nonzero(known)
+    ackfirewalls = AckFirewalls(share(1000))
+    ackfirewalls.note(hosts(*numbers.tolist()))
+    known = ackfirewalls.known(hosts(*numbers.tolist()))
+    assert len(ackfirewalls) == np.count_nonzero(known)
     assert 0.85 < known.mean() < 1
-    everywhere.note(hosts(*numbers.tolist()))
-    assert len(everywhere) == np.count_nonzero(known)
-    assert not everywhere.known(hosts(*(numbers + (1 << 32)).tolist())).any()
+    ackfirewalls.note(hosts(*numbers.tolist()))
+    assert len(ackfirewalls) == np.count_nonzero(known)
+    assert not ackfirewalls.known(hosts(*(numbers + (1 << 32)).tolist())).any()
 
 
 @pytest.mark.parametrize(("mine", "step"), [((0,), 1), ((1, 4), 5)])
 def test_their_pairs_are_found_in_any_stretch(mine: tuple[int, ...], step: int) -> None:
     pairs = share(1000, mine=mine, step=step)
-    everywhere = Everywhere(pairs)
-    everywhere.note(hosts(*range(0, 1000, 7)))
+    ackfirewalls = AckFirewalls(pairs)
+    ackfirewalls.note(hosts(*range(0, 1000, 7)))
     first, count = 17, 10_000
     rows = np.zeros(count, FRAME)
     pairs.pairs(first, rows)
     expected = (rows["peer_lo"] - np.uint64(FIRST)) % np.uint64(7) == 0
-    assert np.array_equal(everywhere.among(first, count), expected)
-    assert len(everywhere.among(first, 0)) == 0
+    assert np.array_equal(ackfirewalls.among(first, count), expected)
+    assert len(ackfirewalls.among(first, 0)) == 0
 
 
 def test_many_is_a_share_of_the_addresses() -> None:
-    everywhere = Everywhere(share(10 * _FEW))
-    assert not everywhere.many
-    everywhere.note(hosts(*range(9)))
-    assert not everywhere.many
-    everywhere.note(hosts(9))
-    assert everywhere.many
+    ackfirewalls = AckFirewalls(share(10 * _FEW))
+    assert not ackfirewalls.many
+    ackfirewalls.note(hosts(*range(9)))
+    assert not ackfirewalls.many
+    ackfirewalls.note(hosts(9))
+    assert ackfirewalls.many
 
 
 def test_how_many_pairs_to_look_at_follows_what_was_found() -> None:
-    everywhere = Everywhere(share(1000))
-    assert 100 <= everywhere.ahead(100) <= 102
+    ackfirewalls = AckFirewalls(share(1000))
+    assert 100 <= ackfirewalls.ahead(100) <= 102
     for _ in range(10):
-        everywhere.note_looked(1000, 10)
-    assert 9000 < everywhere.ahead(100) <= 10_100
+        ackfirewalls.note_looked(1000, 10)
+    assert 9000 < ackfirewalls.ahead(100) <= 10_100
     for _ in range(40):
-        everywhere.note_looked(LOOK, 0)
-    assert everywhere.ahead(1) == everywhere.ahead(1 << 20) == LOOK
-    everywhere.note_looked(0, 0)
+        ackfirewalls.note_looked(LOOK, 0)
+    assert ackfirewalls.ahead(1) == ackfirewalls.ahead(1 << 20) == LOOK
+    ackfirewalls.note_looked(0, 0)
     for _ in range(40):
-        everywhere.note_looked(100, 100)
-    assert everywhere.ahead(100) <= 102
+        ackfirewalls.note_looked(100, 100)
+    assert ackfirewalls.ahead(100) <= 102
 
 
 def test_each_worker_is_told_of_each_host_once() -> None:
-    everywhere = Everywhere(share(1 << 20))
-    everywhere.note(hosts(*range(TOLD + 5)))
-    one = [everywhere.untold("flow-0.1") for _ in range(3)]
+    ackfirewalls = AckFirewalls(share(1 << 20))
+    ackfirewalls.note(hosts(*range(TOLD + 5)))
+    one = [ackfirewalls.untold("flow-0.1") for _ in range(3)]
     assert [len(part) for part in one] == [2 * TOLD, 10, 0]
     told = np.concatenate(one).reshape(-1, 2)
     assert set(told[:, 1].tolist()) == set(range(FIRST, FIRST + TOLD + 5))
     assert not told[:, 0].any()
-    everywhere.note(hosts(1 << 19))
-    assert everywhere.untold("flow-0.1").tolist() == [0, FIRST + (1 << 19)]
-    assert len(everywhere.untold("flow-1.1")) == 2 * TOLD  # one that comes later hears of all
+    ackfirewalls.note(hosts(1 << 19))
+    assert ackfirewalls.untold("flow-0.1").tolist() == [0, FIRST + (1 << 19)]
+    assert len(ackfirewalls.untold("flow-1.1")) == 2 * TOLD  # one that comes later hears of all
 
 
 def some(count: int, high: int = 0) -> NDArray[np.uint64]:
@@ -138,7 +138,7 @@ def test_bytes_that_hold_no_hosts_are_refused(data: bytes) -> None:
 
 
 def test_a_resumed_sweep_remembers_who_is_in_it() -> None:
-    before, after = Everywhere(share(1000)), Everywhere(share(300))
+    before, after = AckFirewalls(share(1000)), AckFirewalls(share(300))
     before.note(hosts(*range(0, 1000, 10)))
     assert before.packed() is before.packed()
     kept = before.packed()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lzr.analysis.replies.text import MARK, greeting, text
+from lzr.analysis.replies.masktext import MARK, greeting, text
 from lzr.protocols._bytes import be16
 
 _PRINTED = re.compile(rb"[\x20-\x7e\t\r\n]{16,}")

@@ -10,7 +10,7 @@ OVERDUE = 2.5
 """Seconds without an answer after which a gateway is missed. The kernel asks three times, a second apart."""
 
 
-class Presence:
+class GatewayPresence:
     """One gateway. Times are seconds of any clock that only goes forward."""
 
     def __init__(self) -> None:
