@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.rows import every_row
+from tests.sources import nodes
 
 UNIT = ROOT / "tests" / "unit"
 TOPS = ("lzr", "coordinator", "workers")
@@ -65,12 +66,6 @@ FORBIDDEN = {"lzr": ("coordinator", "workers"), "coordinator": ("workers",), "wo
 @cache
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """The syntax tree of a file, flat."""
-    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 def imported(path: Path) -> Iterator[str]:

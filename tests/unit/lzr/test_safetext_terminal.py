@@ -7,12 +7,13 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lzr import safetext
+from tests.sources import nodes
 
 pytestmark = pytest.mark.attack
 
@@ -30,13 +31,12 @@ WRITES_SAFE_TEXT = {
 }
 
 
-def printing(tree: ast.AST) -> Iterator[tuple[int, ast.expr]]:
+def printing(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, ast.expr]]:
     """Line and argument of each call of print, and of each write to a standard stream."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
-        name = ast.unparse(node.func)
-        if name == "print" or name in ("sys.stdout.write", "sys.stderr.write"):
+        if ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write"):
             for argument in node.args:
                 yield node.lineno, argument
 
@@ -66,7 +66,7 @@ def test_all_that_is_printed_is_made_harmless() -> None:
         name = path.relative_to(ROOT).as_posix()
         if name in WRITES_SAFE_TEXT:
             continue
-        for number, argument in printing(ast.parse(path.read_text())):
+        for number, argument in printing(nodes(path)):
             seen += 1
             if not is_safe(argument):
                 found.append(f"{name}:{number}: {ast.unparse(argument)}")
@@ -76,7 +76,7 @@ def test_all_that_is_printed_is_made_harmless() -> None:
 
 @pytest.mark.parametrize("bad", ["print(error)", 'print(f"lzr: {path}")', "sys.stderr.write(text)"])
 def test_what_is_not_is_found(bad: str) -> None:
-    ((_, argument),) = printing(ast.parse(bad))
+    ((_, argument),) = printing(ast.walk(ast.parse(bad)))
     assert not is_safe(argument)
 
 

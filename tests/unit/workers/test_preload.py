@@ -9,12 +9,13 @@ import ast
 import codecs
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.host_net import ROOT
+from tests.sources import nodes, tree
 from workers import preload
 
 PACKAGES = ("lzr", "workers")
@@ -73,7 +74,7 @@ def loaded() -> set[str]:
 def late(path: Path, loaded: set[str]) -> list[str]:
     """What a file imports that is not loaded."""
     found = []
-    for name, line in imports(ast.parse(path.read_text())):
+    for name, line in imports(tree(path)):
         ours = name.split(".")[0] in PACKAGES
         missing = name not in loaded and (is_module(name) if ours else "." not in name)
         parent = name.rpartition(".")[0]
@@ -121,7 +122,7 @@ def test_every_codec_that_is_named_is_loaded(loaded: set[str]) -> None:
     known = {codecs.lookup(name).name for name in preload.CODECS}
     named = set()
     for path in sources(loaded):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 values = node.args if node.func.attr in ("encode", "decode", "lookup", "read_text") else []
                 values = [*values, *(word.value for word in node.keywords if word.arg == "encoding")]
@@ -137,10 +138,10 @@ FREE_OF_MA = {"unique": ("return_index", "return_inverse", "return_counts"), "is
 WITH_MA = {"intersect1d", "union1d", "setdiff1d", "setxor1d", "median", "nanmedian"}
 
 
-def asking_for_ma(tree: ast.AST) -> list[int]:
+def asking_for_ma(nodes: Iterable[ast.AST]) -> list[int]:
     """Lines with calls of numpy's functions that load numpy.ma."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("np."):
             name, given = ast.unparse(node.func)[3:], {word.arg for word in node.keywords}
             if name in WITH_MA or (name in FREE_OF_MA and not given.intersection(FREE_OF_MA[name])):
@@ -151,8 +152,9 @@ def asking_for_ma(tree: ast.AST) -> list[int]:
 def test_nothing_asks_for_masked_arrays(loaded: set[str]) -> None:
     """7 ms and 2 MB in each process, and in the children too late."""
     assert "numpy.ma" not in loaded
-    assert asking_for_ma(ast.parse("np.unique(a)\nnp.unique(a, return_index=True)\nnp.isin(a, b)")) == [1, 3]
-    found = {str(path): asking_for_ma(ast.parse(path.read_text())) for path in sources(loaded)}
+    calls = "np.unique(a)\nnp.unique(a, return_index=True)\nnp.isin(a, b)"
+    assert asking_for_ma(ast.walk(ast.parse(calls))) == [1, 3]
+    found = {str(path): asking_for_ma(nodes(path)) for path in sources(loaded)}
     assert not {path: lines for path, lines in found.items() if lines}, "lzr.rows has distinct and among"
 
 
