@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of numpy: tests run on every core, and threads would wait for one
+
+import gc
 import shutil
 import signal
 import sys
@@ -32,8 +35,8 @@ if not IN_CI:
     )
     settings.load_profile("patient")
 
-# What this machine tells Python, a user's does not; it hides faults (output that is never flushed).
-for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+# What this machine tells Python and numpy, a user's does not; it hides faults (output that is never flushed).
+for _name in [name for name in os.environ if name.startswith(("PYTHON", "OPENBLAS"))]:
     del os.environ[_name]
 
 # Whoever runs the tests in the background of a script has these ignored, and so would all that is run here.
