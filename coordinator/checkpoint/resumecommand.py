@@ -24,7 +24,7 @@ def command(
     if not options.send_syns or options.reopen:
         words.append("--reopen")
     words += own_flags(options)
-    for name, program_before in (("SUDO_USER", "sudo"), ("DOAS_USER", "doas")):
+    for name, program_before in (("SUDO_USER", "sudo"), ("DOAS_USER", "doas"), ("PKEXEC_UID", "pkexec")):
         if (environ or {}).get(name):
             words.insert(0, program_before)
             break

@@ -18,6 +18,7 @@ from coordinator.endpoints import control, ctlcommands
 from coordinator.endpoints.control import running
 from coordinator.endpoints.ctlcommands import Command, CommandError
 from coordinator.endpoints.named import ControlError
+from coordinator.processes.users import invoking_user
 from lzr import safetext
 from lzr.errors import printable, suggest
 from lzr.exitstatus import MISTAKE
@@ -158,7 +159,7 @@ def _asked(argv: list[str]) -> tuple[list[str], str | None, bool, bool]:
             if not equals and not left:
                 raise CommandError(f"{word} needs a value (PATH)")
             socket_path = value if equals else left.pop(0)
-        elif name and name != "json" and not name.isdigit():
+        elif name and name != "json" and not name[0].isdigit():
             guess = suggest(f"--{name}", ("--socket", "--all", "--wait", "--json", "--reason", "--help"))
             raise CommandError(f"unknown option {printable(word)}{guess or '; see lzr ctl --help'}")
         else:
@@ -183,8 +184,9 @@ def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -
 
 
 def signed(line: str) -> str:
-    """The line with the name of the user, before the reason; with sudo or doas, of the user who called it."""
-    name = os.environ.get("SUDO_USER") or os.environ.get("DOAS_USER") or ""
+    """The line with the name of the user, before the reason; with sudo or its like, of who called it."""
+    caller = invoking_user()
+    name = os.environ.get("SUDO_USER") or ("" if caller is None else caller.name)
     with contextlib.suppress(KeyError):  # nobody in /etc/passwd
         name = name or pwd.getpwuid(os.getuid()).pw_name
     name = "".join(letter for letter in name[:32] if letter.isalnum() or letter in "._-") or str(os.getuid())

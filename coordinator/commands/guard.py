@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +20,9 @@ from coordinator.files import standard
 from coordinator.files.exclusive import open_locks
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import GuardError, Standing, ToolError, spans
-from lzr import safetext
+from lzr import ranges, safetext
+from lzr.addresses import text
+from lzr.addresstext import ranges_of
 from lzr.errors import UsageError, printable, suggest, two_dashes
 from lzr.exitstatus import MISTAKE, OK
 from lzr.sourceports import DEFAULT_PORTS, DEFAULT_RANGE
@@ -144,11 +146,11 @@ def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
         for seen in guard.standing()
         if tablenames.is_manual(seen.name) and (ports is None or seen.ports == ports)
     ]
+    gone = _numbers(addresses)
     if addresses:
-        gone = {clean for text in addresses for clean in spans(text)}
-        wanted = [seen for seen in wanted if gone & set(seen.addresses)]
+        wanted = [seen for seen in wanted if ranges.intersection(_numbers(seen.addresses), gone)]
     for seen in wanted:
-        left = [address for address in seen.addresses if addresses and address not in gone]
+        left = _texts(ranges.difference(_numbers(seen.addresses), gone)) if addresses else []
         if left and seen.ports:
             guard.put_up(left, seen.ports, "output" if seen.mode == "output" else "auto", name=seen.name)
         else:
@@ -157,6 +159,15 @@ def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
     if not wanted:
         print("lzr guard: there was no guard to take away", file=sys.stderr)
     return OK if wanted else NONE
+
+
+def _numbers(texts: Iterable[str]) -> list[ranges.Range]:
+    """What they cover: the firewall may show it in other pieces than it was given."""
+    return ranges.union(range_ for one in texts for clean in spans(one) for range_ in ranges_of(clean))
+
+
+def _texts(numbers: list[ranges.Range]) -> list[str]:
+    return [f"{text(*divmod(first, 1 << 64))}-{text(*divmod(last, 1 << 64))}" for first, last in numbers]
 
 
 def _status() -> int:

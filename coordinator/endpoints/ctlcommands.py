@@ -31,7 +31,7 @@ _WIDEST = ("/8", "/32")
 
 HELP = """\
 workers flow=N collect=N   set the worker counts (also +1, -1)
-rate N                     targets started per second (also x1.25; none: no limit)
+rate N                     targets started per second (also +500, -500, x1.25; none: no limit)
 pause, resume              stop and go on feeding
 drain                      read no more, finish what is in flight, end
 quit                       end at once
@@ -238,14 +238,14 @@ def _rate(words: list[str]) -> Change | None:
     text = words[0].lower().removesuffix("/s")
     if text in ("none", "off"):
         return None
-    how, digits = ("x", text[1:]) if text.startswith("x") else ("=", text)
-    scale = {"k": 1e3, "m": 1e6}.get(digits[-1:], 1.0) if how == "=" else 1.0
+    how, digits = (text[0], text[1:]) if text[:1] in ("x", "+", "-") else ("=", text)
+    scale = {"k": 1e3, "m": 1e6}.get(digits[-1:], 1.0) if how != "x" else 1.0
     try:
-        if len(digits) > 20 or not digits.isascii():
+        if len(digits) > 20 or not digits.isascii() or digits[:1] in ("+", "-"):
             raise ValueError
         value = float(digits[:-1] if scale != 1.0 else digits) * scale
     except ValueError:
         raise CommandError(f"{text[:40]!r} is not a rate") from None
     if not 0 < value <= MOST_RATE:  # also refuses nan
         raise CommandError(f"a rate is more than 0 and at most {MOST_RATE:.0f}, not {text[:40]}")
-    return Change(value, how)
+    return Change(-value, "+") if how == "-" else Change(value, how)

@@ -25,7 +25,7 @@ Packet sockets of type ETH_P_ALL (ours and ZMap's) see a packet before any of th
 from __future__ import annotations
 
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import Cover, Standing, ToolError, run
+from coordinator.guard.firewall import Cover, Standing, ToolError, run, spans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,17 +186,24 @@ def _describe(name: str, objects: list[dict[str, Any]]) -> Standing:
     for item in objects:
         if "set" in item:
             for element in item["set"].get("elem", []):
-                if isinstance(element, dict):
-                    prefix = element["prefix"]
-                    seen.addresses += (f"{prefix['addr']}/{prefix['len']}",)
-                else:
-                    seen.addresses += (str(element),)
+                seen.addresses += tuple(_members(element))
         elif "chain" in item:
             mode = {"unclaimed": "auto", "early": "ingress"}.get(str(item["chain"]["name"]))
             seen.mode = mode or seen.mode
         elif "rule" in item:
             _describe_rule(seen, item["rule"])
     return seen
+
+
+def _members(element: Any) -> list[str]:
+    """Prefixes and addresses of an element of a set; neighbours that nft has merged are a range."""
+    if not isinstance(element, dict):
+        return [str(element)]
+    if "range" in element:
+        first, last = element["range"]
+        return spans(f"{first}-{last}")
+    prefix = element["prefix"]
+    return [f"{prefix['addr']}/{prefix['len']}"]
 
 
 def _describe_rule(seen: Standing, rule: dict[str, Any]) -> None:

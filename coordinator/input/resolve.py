@@ -1,6 +1,7 @@
 """Looks up the names of a list, each once, in threads beside the scan, for a bounded time.
 
-A name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the system
+A name is one host: its first IPv4 address that the kernel has a route to, else its first such IPv6 address;
+where it has no route to any, its first address. Threads ask the system
 (hosts file, DNS); the loop learns of an answer through a descriptor. The caller stops asking while the
 resolver is `crowded`, so memory is bounded; the latest answers are remembered.
 """
@@ -146,17 +147,32 @@ def _reason(error: socket.gaierror) -> str:
     return f"cannot be looked up: {error.strerror}"
 
 
-def choose(name: str, found: Sequence[Any]) -> Resolved:
-    """The first IPv4 address of what getaddrinfo returned, else the first IPv6 address."""
+def has_route(family: int, address: str) -> bool:
+    """Whether the kernel would send a packet there: connect of a UDP socket looks that up, and sends none."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+    except OSError:
+        return False
+    return True
+
+
+def choose(name: str, found: Sequence[Any], routed: Callable[[int, str], bool] = has_route) -> Resolved:
+    """One address of what getaddrinfo returned, IPv4 before IPv6, and what there is a way to before the rest.
+
+    routed: whether packets go to an address of a family.
+    """
+    first: Resolved | None = None
+    why = "no such name, or it has no address"
     for family in (socket.AF_INET, socket.AF_INET6):
-        for entry in found:
-            if entry[0] != family:
-                continue
-            text = entry[4][0]
+        for address in dict.fromkeys(entry[4][0] for entry in found if entry[0] == family):
             try:
-                halves = addresses.parse(text)
+                halves = addresses.parse(address)
                 refuse_many(*halves)
             except (ValueError, Refused) as error:
-                return Resolved(name, None, f"its address cannot be scanned: {error}")
-            return Resolved(name, halves)
-    return Resolved(name, None, "no such name, or it has no address")
+                why = f"its address cannot be scanned: {error}"
+                continue
+            if routed(family, address):
+                return Resolved(name, halves)
+            first = first or Resolved(name, halves)
+    return first or Resolved(name, None, why)

@@ -24,6 +24,7 @@ from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Admission, Intake
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
+from coordinator.network.pcaptrace import Trace
 from coordinator.network.raw_sockets import (
     SocketError,
     close_shards,
@@ -32,7 +33,6 @@ from coordinator.network.raw_sockets import (
     open_shards,
     ring_frames,
 )
-from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, ownuser, users
 from coordinator.results.terminal import Relay
 from coordinator.scan.runningsweep import sample

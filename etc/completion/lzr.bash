@@ -19,7 +19,7 @@ _lzr() {
             guard) _lzr_subcommand "on off status"; return ;;
             ctl) _lzr_subcommand "status workers rate pause resume drain quit block lease help"; return ;;
             fleet) _lzr_subcommand "check shard assign certs worker start up down status watch rate pause resume drain quit block merge ledger"; return ;;
-            help) _lzr_subcommand "guard ctl fleet identify diff report plan export enrich doctor options handshakes fields modules"; return ;;
+            help) _lzr_subcommand "identify diff report plan predict export enrich doctor guard ctl fleet options handshakes fields modules"; return ;;
             version) _lzr_subcommand ""; return ;;
         esac
     fi

@@ -111,7 +111,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl fleet identify diff report plan export enrich doctor options handshakes fields modules",
+        " ".join((*(row.name for row in SUBCOMMANDS), "options handshakes fields modules")),
     ),
     Subcommand(
         "version",

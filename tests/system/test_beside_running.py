@@ -113,7 +113,7 @@ def test_a_directory_that_is_removed(here: Range, tmp_path: Path) -> None:
 
 def test_a_trace_whose_writer_is_killed(here: Range, tmp_path: Path) -> None:
     process = start(here, ["--trace-pcap", "trace"], tmp_path)
-    (writer,) = (pid for pid in descendants(process.pid) if b"workers.tracer" in command_of(pid))
+    (writer,) = (pid for pid in descendants(process.pid) if b"workers.pcapwriter" in command_of(pid))
     os.kill(writer, signal.SIGKILL)
     _, said = process.communicate("".join(services(COUNT)[1:]), timeout=60)
     assert process.returncode == 3, said

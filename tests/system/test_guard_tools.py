@@ -560,6 +560,27 @@ class TestTools:
         assert self.command(wire, "off").returncode == 0
         assert self.command(wire, "off").returncode == 1
 
+    @pytest.mark.parametrize("tool", ["nft", "iptables"])
+    def test_ranges_by_hand(self, wire: Wire, tool: str, request: pytest.FixtureRequest) -> None:
+        """nft shows neighbours as one range, iptables as prefixes."""
+        if tool == "iptables":
+            request.getfixturevalue("only_iptables")
+        assert self.command(wire, "on", "--source-ip", "10.91.0.1-10.91.0.9").returncode == 0
+        assert self.command(wire, "on", "--source-ip", "fd91::/65,fd91:0:0:0:8000::/65").returncode == 0
+        shown = self.command(wire, "status")
+        assert shown.returncode == 0, shown.stderr
+        for one in ("10.91.0.1", "10.91.0.2/31", "10.91.0.4/30", "10.91.0.8/31", "fd91::/6"):
+            assert one in shown.stdout
+        assert wire.answered((BOX, 40000), (BOX_TOO, 40000), (BOX6, 40000)) == set()
+        assert self.command(wire, "off", "--source-ip", "10.91.0.200,fd92::/64").returncode == 1
+        assert self.command(wire, "off", "--source-ip", f"{BOX_TOO},fd91::/65").returncode == 0
+        left = {(BOX_TOO, 40000), (BOX6, 40000)}
+        assert wire.answered((BOX, 40000), *left) == left
+        assert self.command(wire, "off", "--source-ip", "10.91.0.0/24").returncode == 0
+        assert "10.91" not in self.command(wire, "status").stdout
+        assert self.command(wire, "off").returncode == 0
+        assert self.command(wire, "status").stdout == "no guard\n"
+
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [

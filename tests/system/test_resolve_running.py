@@ -12,6 +12,8 @@ from tests.lab.net import Lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import scan
 
+FIRST6 = "2001:db8:64::1"
+
 
 @pytest.fixture
 def hosts(lab: Lab) -> Any:
@@ -51,3 +53,18 @@ def test_names_networks_and_urls_are_scanned(arena: Range, hosts: Callable[..., 
     assert f"first.example is {FIRST}" in found.stderr
     assert "line 2: nowhere.example: " in found.stderr
     assert "line 5: no port: nonsense" in found.stderr
+
+
+@pytest.mark.root
+def test_a_name_stands_for_an_address_that_there_is_a_way_to(
+    arena: Range, hosts: Callable[..., None]
+) -> None:
+    """A host without IPv4 reaches a name by its IPv6 address, also where the name has both."""
+    hosts(arena.scanner.name, f"0.0.0.0 both.example\n{FIRST} both.example\n{FIRST6} both.example\n")
+    arena.respond(port=PORT, source=SCANNER, classes="h")
+    words = ("-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "6")
+    found = scan(arena.scanner, *words, lines=f"both.example:{PORT}\n")
+    assert [record["saddr"] for record in found.records] == [FIRST], found.stderr
+    arena.scanner.ip("addr", "del", f"{SCANNER}/30", "dev", "eth0")
+    found = scan(arena.scanner, *words, lines=f"both.example:{PORT}\n")
+    assert [record["saddr"] for record in found.records] == [FIRST6], found.stderr

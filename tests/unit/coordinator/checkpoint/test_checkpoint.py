@@ -471,6 +471,7 @@ def test_a_list_of_networks_that_has_changed(tmp_path: Path, attr: str) -> None:
         ("-sendSYNs --checkpoint d -rate 5 -q", None, {}, "lzr --resume d --quiet=true < INPUT"),
         ("-sendSYNs --checkpoint d -I l", None, {"SUDO_USER": "me"}, "sudo lzr --resume d"),
         ("-sendSYNs --checkpoint d -I l", None, {"DOAS_USER": "me"}, "doas lzr --resume d"),
+        ("-sendSYNs --checkpoint d -I l", None, {"PKEXEC_UID": "5"}, "pkexec lzr --resume d"),
         ("--checkpoint d --no-dashboard", "/t", {}, "lzr --resume d --reopen --dashboard=false < /t"),
         ("-sendSYNs --resume d -m m.json", "/t", {}, "lzr --resume d --metadata-file=m.json < /t"),
         ("-sendSYNs --checkpoint d", "/a b'c", {}, "lzr --resume d < '/a b'\"'\"'c'"),

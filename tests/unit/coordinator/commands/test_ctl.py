@@ -17,6 +17,7 @@ import pytest
 from coordinator.commands import ctl
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
+from coordinator.endpoints.ctlcommands import Change
 from coordinator.endpoints.named import ControlError
 from coordinator.monitor.snapshot import BlockOrder, ProcessView, Snapshot, WorkerView
 from tests.controlled import Running
@@ -68,6 +69,9 @@ def test_ctl_finds_the_one_scan(
         assert "8 shards" in capsys.readouterr().err
         assert ctl.main(["status", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["read"] == 77
+        assert ctl.main(["rate", "-1.5k"]) == 0
+        assert ctl.main(["rate", "+500"]) == 0
+        capsys.readouterr()
         assert ctl.main(["dance"]) == 2
         assert ctl.main(["--loud", "pause"]) == 2
         assert ctl.main([]) == 2
@@ -83,7 +87,8 @@ def test_ctl_finds_the_one_scan(
         assert [command.kind for command in second.commands] == ["pause"]
     finally:
         first.close()
-    assert [command.kind for command in first.commands] == ["workers"]
+    assert [command.kind for command in first.commands] == ["workers", "rate", "rate"]
+    assert [command.rate for command in first.commands[1:]] == [Change(-1500.0, "+"), Change(500.0, "+")]
 
 
 def test_wait_until_the_workers_are_there(scan: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,11 @@ def test_words_become_commands() -> None:
     assert parse("rate 5000").rate == Change(5000)
     assert parse("rate 5k").rate == Change(5000)
     assert parse("rate x1.25").rate == Change(1.25, "x")
+    assert parse("rate +500").rate == Change(500.0, "+")
+    assert parse("rate -5k/s").rate == Change(-5000.0, "+")
+    assert parse("rate -500").wanted_rate(2000.0) == 1500.0
+    assert parse("rate -500").wanted_rate(100.0) == 1.0
+    assert parse("rate +500").wanted_rate(None) is None
     assert parse("rate none") == Command("rate")
     assert parse("status --json") == Command("status", json=True)
     assert [parse(word).kind for word in ("pause", "RESUME", " drain ", "quit", "help")] == [
@@ -58,7 +63,10 @@ def test_words_become_commands() -> None:
         "workers flow=²",
         "rate",
         "rate 0",
-        "rate -5",
+        "rate -",
+        "rate +-5",
+        "rate x-2",
+        "rate -0",
         "rate nan",
         "rate inf",
         "rate 1 2",

@@ -14,6 +14,7 @@ from coordinator.input import resolve
 from coordinator.input.intake import Admission, Intake
 from coordinator.input.resolve import Resolved, Resolver, choose
 from lzr import addresses
+from lzr.addresses import parse, text
 from lzr.ownership.ledger import Ledger
 from lzr.targets.lists import ListReader
 from tests.unit.coordinator.input.test_intake import fates, run, sum_agrees
@@ -103,6 +104,7 @@ def test_odd_answers() -> None:
     assert choose("a", []).halves is None
     assert choose("a", [entry("fe80::1%lo")]).halves is None
     assert choose("a", [entry("ff02::1")]).why.startswith("its address cannot be scanned")
+    assert choose("a", [entry("0.0.0.0"), entry("192.0.2.1")]).halves == parse("192.0.2.1")
 
     def bad(name: str) -> list[Any]:
         raise OSError("too many open files")
@@ -110,6 +112,20 @@ def test_odd_answers() -> None:
     resolver = Resolver(bad)
     resolver.ask("a.example")
     assert wait(resolver, 1)["a.example"].why == "cannot be looked up: too many open files"
+
+
+def test_what_there_is_a_way_to_comes_first() -> None:
+    found = [entry("2001:db8::1"), entry("192.0.2.1"), entry("192.0.2.2"), entry("2001:db8::2")]
+
+    def chosen(*routed: str) -> str:
+        halves = choose("a", found, lambda family, address: address in routed).halves
+        assert halves is not None
+        return text(*halves)
+
+    assert chosen("2001:db8::1", "192.0.2.1") == "192.0.2.1"
+    assert chosen("192.0.2.2", "2001:db8::1") == "192.0.2.2"
+    assert chosen("2001:db8::2") == "2001:db8::2"
+    assert chosen() == "192.0.2.1"
 
 
 # --- in the intake ---------------------------------------------------------------------------------------

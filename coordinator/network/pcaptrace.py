@@ -2,7 +2,7 @@
 
 Our frames bypass the queueing discipline, and with it every packet capture on this host. So a traced scan
 sends through it, and one more packet socket sees the frames of all workers, in order; a process of its own
-(workers/tracer.py) writes them.
+(workers/pcapwriter.py) writes them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Trace:
                     os.ftruncate(descriptor, 0)
                 words = (sock.fileno(), descriptor, *run_as, *names)
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "workers.tracer", *map(str, words)],
+                    [sys.executable, "-P", "-m", "workers.pcapwriter", *map(str, words)],
                     pass_fds=(sock.fileno(), descriptor),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

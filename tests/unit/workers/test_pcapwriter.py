@@ -9,7 +9,7 @@ import socket
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapReader
 
-from workers.tracer import Tracer, heading, record
+from workers.pcapwriter import PcapWriter, heading, record
 
 
 def test_what_is_written_is_a_pcap() -> None:
@@ -23,7 +23,7 @@ def test_what_is_written_is_a_pcap() -> None:
 def test_a_full_disk_leaves_whole_frames() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
-        tracer = Tracer(ours, descriptor)
-        tracer.begin()
-        assert tracer.trouble == "the trace cannot be written any more: No space left on device"
+        writer = PcapWriter(ours, descriptor)
+        writer.begin()
+        assert writer.trouble == "the trace cannot be written any more: No space left on device"
     os.close(descriptor)

@@ -45,7 +45,7 @@ def record(frame: bytes, seconds: int, nanoseconds: int) -> bytes:
     return _RECORD.pack(seconds, nanoseconds, len(frame), len(frame)) + frame
 
 
-class Tracer:
+class PcapWriter:
     """links: names of those that the scan uses; on links below or above them the same packets are seen again.
     ending: a descriptor that becomes readable when the scan ends.
     """
@@ -119,9 +119,9 @@ def main() -> None:
     privilege.drop(uid, gid)
     if not confinement.confine() and not uid:
         raise privilege.PrivilegeError("a process that stays user 0 needs Landlock")
-    tracer = Tracer(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]), 0)
+    writer = PcapWriter(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]), 0)
     print("ready", flush=True)
-    tracer.begin()
+    writer.begin()
     poll = select.poll()
     for descriptor in (packets, 0):
         poll.register(descriptor, select.POLLIN)
@@ -129,12 +129,12 @@ def main() -> None:
     while True:
         ready = dict(poll.poll(0 if ending else 1000))
         ending |= 0 in ready
-        if tracer.trouble != said:
-            said = tracer.trouble
+        if writer.trouble != said:
+            said = writer.trouble
             print(said, flush=True)
-        if not tracer.take() and ending:
+        if not writer.take() and ending:
             break
-    lost = tracer.dropped()
+    lost = writer.dropped()
     if lost:
         print(f"{lost:,} packets came faster than they could be written and are not in it", flush=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.network import tracing
+from coordinator.network import pcaptrace
 from lzr.errors import UsageError
 
 
@@ -19,8 +19,8 @@ def test_a_writer_that_does_not_start_is_said(tmp_path: Path, monkeypatch: pytes
     false = shutil.which("false")
     assert false is not None
     monkeypatch.setattr(sys, "executable", false)
-    monkeypatch.setattr(tracing, "open_tap", lambda *_: socket.socket(socket.AF_UNIX))
+    monkeypatch.setattr(pcaptrace, "open_tap", lambda *_: socket.socket(socket.AF_UNIX))
     descriptor = os.open(tmp_path / "trace.pcap", os.O_RDWR | os.O_CREAT)
     with pytest.raises(UsageError, match="its writer did not start"):
-        tracing.Trace("trace.pcap", descriptor, (), (40000, 40001), (0, 0))
+        pcaptrace.Trace("trace.pcap", descriptor, (), (40000, 40001), (0, 0))
     os.close(descriptor)
