@@ -11,6 +11,7 @@ import pytest
 from coordinator.analysis.reading import Reading, connect, load
 from lzr.errors import UsageError
 from tests import madescans
+from tests.effort import examples
 
 EVERY = {**next(madescans.records(1)), "data": "".join(map(chr, range(256))), "asn": 64500}
 
@@ -135,10 +136,11 @@ def test_a_missing_truth_among_numbers_is_not_true(tmp_path: Path) -> None:
 
 def test_a_page_of_a_hundred_megabytes_is_read(tmp_path: Path) -> None:
     """As big as writers make them: the size of a page is the writer's choice, and one is held as a whole."""
+    rows = examples(120_000)
     path = tmp_path / "other.parquet"
     connect(memory=1 << 30, files=True).execute(
         "COPY (SELECT '192.0.2.1' AS saddr, 80::BIGINT AS sport, repeat('x', 1500) || i AS data "
-        f"FROM range(120000) t(i)) TO '{path}' (FORMAT parquet)"
+        f"FROM range({rows}) t(i)) TO '{path}' (FORMAT parquet)"
     )
     connection = connect(files=True)
-    assert load(connection, str(path), columns=("saddr", "sport")).records == 120_000
+    assert load(connection, str(path), columns=("saddr", "sport")).records == rows

@@ -15,6 +15,7 @@ import pytest
 from coordinator.commands import diff
 from lzr.targets.lists import ListReader
 from tests import ROOT, madescans
+from tests.effort import examples
 from tests.lab.net import run as run_command
 from tests.unit.lzr.analysis.test_asked import SWEEP, metadata
 
@@ -300,7 +301,7 @@ def test_a_mistake_is_a_sentence(
 
 def test_who_stops_reading_does_not_make_the_scans_the_same(tmp_path: Path) -> None:
     for name, records in (
-        ("old", [a_record(f"10.0.{at >> 8}.{at & 255}", 80) for at in range(20_000)]),
+        ("old", [a_record(f"10.0.{at >> 8}.{at & 255}", 80) for at in range(examples(20_000))]),
         ("new", [a_record("10.0.0.1", 80)]),
     ):
         (tmp_path / name).write_text("".join(map(madescans.line, records)))

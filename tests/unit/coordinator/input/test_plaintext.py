@@ -28,7 +28,9 @@ from lzr.targets.decompress import MOST, Decompressor, NotHere, compression
 from lzr.targets.textencoding import Text
 from tests.effort import QUICK, examples
 
-LINES = b"".join(b"10.%d.%d.7:%d\n" % (at >> 8 & 255, at & 255, 1 + at % 65535) for at in range(50_000))
+LINES = b"".join(
+    b"10.%d.%d.7:%d\n" % (at >> 8 & 255, at & 255, 1 + at % 65535) for at in range(examples(50_000))
+)
 
 
 def zstd(data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from lzr.fingerprint.greetings.programs import TABLE
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 from lzr.rows import OUTCOME
 from tests import ROOT
+from tests.effort import examples
 from tests.recogexamples import replies as recog_replies
 from tests.unit.lzr.test_kernels import both
 
@@ -188,7 +189,7 @@ def changed(draw: random.Random) -> bytes:
 @pytest.mark.parametrize("seed", range(4))
 def test_greetings_that_were_changed(seed: int) -> None:
     draw = random.Random(seed)
-    for _ in range(1500):
+    for _ in range(examples(1500)):
         agree(changed(draw))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock, LockError, blocklist_hash, settled
 from lzr.fleet.plan import of_toml
+from tests.effort import examples
 from tests.unit.lzr.fleet.test_plan import PLAN
 
 SUM = "0" * 64
@@ -108,11 +109,13 @@ def test_what_is_no_object_is_refused(data: bytes) -> None:
 
 
 def test_as_many_boxes_and_shards_as_may_be_are_quick() -> None:
-    boxes = "".join(f'[[box]]\nname = "b{n}"\nsource = "10.{n // 250}.{n % 250}.7"\n' for n in range(1000))
-    text = f'name = "x"\nresponsible = "x"\nseed = 1\nrate = 9\nshards = 65535\ninput = "x"\n{boxes}'
+    count = examples(1000)
+    boxes = "".join(f'[[box]]\nname = "b{n}"\nsource = "10.{n // 250}.{n % 250}.7"\n' for n in range(count))
+    shards = examples(65535)
+    text = f'name = "x"\nresponsible = "x"\nseed = 1\nrate = 9\nshards = {shards}\ninput = "x"\n{boxes}'
     lock = made(text)
     assert Lock.of_json(lock.to_json()) == lock
-    assert len(lock.current) == 1000
+    assert len(lock.current) == count
     after = lock.assigned("b7", ["b8", "b9"], "")
     assert [run.generation for run in after.runs_of("b8")] == [1, 2]
 
