@@ -17,6 +17,7 @@ from coordinator.guard.guard import Guard
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import FAILED
 from tests import ROOT
+from tests.commandline import in_process
 
 PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
 
@@ -34,6 +35,12 @@ def lzr(line: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def here(line: str) -> tuple[int, str, str]:
+    """The same, without a process of its own."""
+    done = in_process(*line.split())
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("command", ["guard", "ctl"])
 def test_alone_they_say_what_they_can(command: str) -> None:
     status, out, said = lzr(command)
@@ -47,7 +54,7 @@ def test_alone_they_say_what_they_can(command: str) -> None:
         f"help {command}",
         f"{command} help",
     ):
-        assert lzr(asked) == (0, said, ""), asked
+        assert here(asked) == (0, said, ""), asked
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_alone_they_say_what_they_can(command: str) -> None:
     ],
 )
 def test_a_slip_is_one_sentence(line: str, sentence: str) -> None:
-    status, out, said = lzr(line)
+    status, out, said = here(line)
     assert (status, out) == (2, "")
     assert sentence in said
     assert said.count("\n") == 1
@@ -81,12 +88,12 @@ def test_one_dash_is_as_good_as_two(tmp_path: Path) -> None:
     file = tmp_path / "reply"
     file.write_bytes(b"SSH-2.0-x\r\n")
     for dash in ("-", "--"):
-        status, out, said = lzr(f"identify {dash}json {dash}format=raw {dash}handshakes https {file}")
+        status, out, said = here(f"identify {dash}json {dash}format=raw {dash}handshakes https {file}")
         assert (status, said) == (0, "")
         assert '"label": "ssh"' in out
-        assert lzr(f"ctl {dash}socket {tmp_path}/none status {dash}json")[0] == 1
-        assert lzr(f"ctl {dash}json {dash}socket={tmp_path}/none {dash}wait status")[0] == 1
-    assert lzr(f"identify -priorityFingerprint ssh {file}") == lzr(
+        assert here(f"ctl {dash}socket {tmp_path}/none status {dash}json")[0] == 1
+        assert here(f"ctl {dash}json {dash}socket={tmp_path}/none {dash}wait status")[0] == 1
+    assert here(f"identify -priorityFingerprint ssh {file}") == lzr(
         f"identify --priority-fingerprint ssh {file}"
     )
 
