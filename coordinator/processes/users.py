@@ -61,7 +61,7 @@ def invoking_user(environment: Mapping[str, str] = os.environ) -> User | None:
             return None
     except (KeyError, ValueError, OverflowError):
         return None
-    return User(entry.pw_name, entry.pw_uid, entry.pw_gid) if entry.pw_uid else None
+    return User(entry.pw_name, entry.pw_uid, entry.pw_gid) if entry.pw_uid and entry.pw_gid else None
 
 
 def _nobody() -> User:
@@ -109,4 +109,6 @@ def _group(text: str, group: str) -> int:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**32 - 1 else None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):  # of thousands int() makes nothing
+        return None
+    return number if (number := int(text)) < 2**32 - 1 else None

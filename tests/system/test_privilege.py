@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import select
 import signal
 import socket
@@ -181,11 +182,22 @@ class TestChoice:
             {"PKEXEC_UID": "0"},
             {"PKEXEC_UID": "-1"},
             {"PKEXEC_UID": "99999999999999"},
+            {"PKEXEC_UID": "9" * 5000},
+            {"SUDO_UID": "9" * 5000, "SUDO_GID": "5"},
         ],
     )
     def test_nobody_otherwise(self, environment: dict[str, str]) -> None:
         assert choose_user(None, environment).uid == NOBODY
         assert invoking_user(environment) is None
+
+    def test_a_user_whose_group_is_roots_owns_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As with sudo: no worker runs in root's group, and no file of ours becomes that group's."""
+        entry = pwd.struct_passwd(("operator", "x", 11, 0, "", "/", "/bin/sh"))
+        monkeypatch.setattr(pwd, "getpwnam", lambda _: entry)
+        monkeypatch.setattr(pwd, "getpwuid", lambda _: entry)
+        for environment in ({"DOAS_USER": "operator"}, {"PKEXEC_UID": "11"}):
+            assert invoking_user(environment) is None
+        assert invoking_user({"SUDO_UID": "11", "SUDO_GID": "0"}) is None
 
     def test_by_name_number_and_group(self) -> None:
         daemon = choose_user("daemon")
@@ -208,6 +220,7 @@ class TestChoice:
             "daemon:nosuch",
             "-1",
             "a\0b",
+            "9" * 5000,
         ],
     )
     def test_mistakes(self, text: str) -> None:
