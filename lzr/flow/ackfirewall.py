@@ -77,16 +77,18 @@ class AskedHosts:
             self._ports.pop(host, None)
         return new
 
-    def note_answered(self, rows: Rows, ports: int) -> NDArray[np.bool_]:
-        """Remember these hosts, on each of which so many more ports have answered.
+    def note_answered(self, rows: Rows, ports: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Remember these hosts, each once. ports: (n,), how many more of each have answered.
 
         Returns (n,) bool: which to check, for the first time or again, as answers may have been lost.
         """
         due = self.note(rows)
-        for at, host in enumerate(_addresses(rows)):
+        for at, (host, more) in enumerate(zip(_addresses(rows), ports.tolist(), strict=True)):
             if host in self._hits:
-                self._ports[host] = self._ports.get(host, 0) + ports
-                if self._ports[host] in AGAIN and self._hits[host] < self._needed:
+                before = self._ports.get(host, 0)
+                self._ports[host] = before + more
+                again = any(before < count <= before + more for count in AGAIN)
+                if again and self._hits[host] < self._needed:
                     self._hits[host] = 0
                     due[at] = True
         return due
@@ -155,16 +157,19 @@ class AnsweredPorts:
         self._each = each
         self._counts = np.zeros(_MARKS, np.uint8)
 
-    def note(self, rows: Rows) -> NDArray[np.intp]:
+    def note(self, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Count a port for each row's host. rows: (n,) with `peer_hi` and `peer_lo`. Returns indices of rows,
-        one for each host that has come to `each` ports; it is counted from 0 again.
+        one for each host that has come to `each` ports, and to how many: the multiples of `each`, which are
+        taken off its counter.
         """
         places, first, more = np.unique(
             _places(rows["peer_hi"], rows["peer_lo"]), return_index=True, return_counts=True
         )
         counts = self._counts[places] + more
-        self._counts[places] = counts % self._each
-        return np.asarray(first[counts >= self._each], np.intp)
+        rest = counts % self._each
+        self._counts[places] = rest
+        come = counts >= self._each
+        return np.asarray(first[come], np.intp), np.asarray((counts - rest)[come], np.int64)
 
 
 def _places(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -236,9 +241,9 @@ class FirewallChecks:
         if self._answered is None:
             return
         rows = pick(self._store.rows, slots)
-        due = self._answered.note(rows)
+        due, ports = self._answered.note(rows)
         if len(due):
-            due = due[self._hosts.note_answered(pick(rows, due), EACH)]
+            due = due[self._hosts.note_answered(pick(rows, due), ports)]
         # For the hosts: what becomes of these flows does not depend on it more than of the others.
         self._send(slots[due], np.full(len(due), _NO_PARENT, np.int32), now)
 

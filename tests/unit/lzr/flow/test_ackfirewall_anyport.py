@@ -54,13 +54,18 @@ def checked(play: Play, haf: int) -> None:
 
 def test_every_eighth_port_and_once_however_many_there_are_in_a_batch() -> None:
     ports = AnsweredPorts(8)
-    assert ports.note(hosts(*[1] * 7)).tolist() == []
-    assert ports.note(hosts(2, 1, 1)).tolist() == [1]
-    assert ports.note(hosts(*[1] * 6)).tolist() == []
-    assert ports.note(hosts(*[1] * 29)).tolist() == [0]
-    assert ports.note(hosts(1, 1, 1)).tolist() == []
-    assert ports.note(hosts(1)).tolist() == [0]
-    assert ports.note(hosts()).tolist() == []
+
+    def note(*numbers: int) -> list[tuple[int, int]]:
+        at, counts = ports.note(hosts(*numbers))
+        return [*zip(at.tolist(), counts.tolist(), strict=True)]
+
+    assert note(*[1] * 7) == []
+    assert note(2, 1, 1) == [(1, 8)]
+    assert note(*[1] * 6) == []
+    assert note(*[1] * 29) == [(0, 32)]
+    assert note(1, 1, 1) == []
+    assert note(1) == [(0, 8)]
+    assert note() == []
 
 
 def test_hosts_that_share_a_counter_are_only_checked_earlier() -> None:
@@ -70,8 +75,8 @@ def test_hosts_that_share_a_counter_are_only_checked_earlier() -> None:
     one = int(first[sharing > 1][0])
     other = int(np.flatnonzero(places == places[one])[1])
     ports = AnsweredPorts(8)
-    assert ports.note(hosts(*[one] * 5)).tolist() == []
-    assert ports.note(hosts(other, other, other)).tolist() == [0]
+    assert ports.note(hosts(*[one] * 5))[0].tolist() == []
+    assert ports.note(hosts(other, other, other))[0].tolist() == [0]
 
 
 @pytest.mark.parametrize("haf", [1, 5])
@@ -119,17 +124,28 @@ def test_a_host_is_checked_again_where_very_many_ports_have_answered() -> None:
 
 def test_a_host_with_thousands_of_services_is_checked_five_times() -> None:
     hosts_checked = AskedHosts(most=2, needed=3)
-    one, two = hosts(1), hosts(2)
-    at = [EACH * number for number in range(1, 9000) if hosts_checked.note_answered(one, EACH)[0]]
+    one, two, each = hosts(1), hosts(2), np.array([EACH])
+    at = [EACH * number for number in range(1, 9000) if hosts_checked.note_answered(one, each)[0]]
     assert at == [8, 64, 512, 4096, 32768]
     hosts_checked.note(two)
-    assert not hosts_checked.note_answered(two, EACH)[0]  # it was checked for another reason
+    assert not hosts_checked.note_answered(two, each)[0]  # it was checked for another reason
     hosts_checked.note(hosts(3))
     assert sorted(hosts_checked._ports) == [2]
-    assert hosts_checked.note_answered(one, EACH).tolist() == [True]
+    assert hosts_checked.note_answered(one, each).tolist() == [True]
     for _ in range(3):
         hosts_checked.count(one)
-    assert not any(hosts_checked.note_answered(one, EACH)[0] for _ in range(100))
+    assert not any(hosts_checked.note_answered(one, each)[0] for _ in range(100))
+
+
+def test_a_host_whose_ports_answer_many_at_once_is_checked_as_often() -> None:
+    """In a sweep of one host a batch holds hundreds of its ports, and each of them counts."""
+    for batch, expected in ((EACH, 5), (100, 4), (1024, 3)):  # the first of a batch are all in one check
+        answers, checked = AnsweredPorts(), AskedHosts(needed=3)
+        times = 0
+        for _ in range(65536 // batch):
+            due, ports = answers.note(hosts(*[1] * batch))
+            times += int(checked.note_answered(hosts(*[1] * len(due)), ports).sum())
+        assert times == expected, batch
 
 
 def test_ports_with_a_window_of_zero_count_too() -> None:
