@@ -14,13 +14,16 @@ from msgspec import Meta, Struct, ValidationError, convert, field
 from coordinator.checkpoint.hashes import LISTS, Mark
 from coordinator.checkpoint.progress import Progress
 from lzr.addresstext import ranges_of
-from lzr.options.table import Options
+from lzr.options.resume import is_possible
+from lzr.options.table import TABLE, Options
 from lzr.sweep.ackfirewalls import Halves, unpack
 
 _LOOKING = "haf", "haf_threshold", "force_all_handshakes"
 _MAGIC = b"lzr checkpoint 2\n"
 
 _Count = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+_Marks = Annotated[int, Meta(ge=0, le=1 << 32)]
+"""Inputs behind the first without a fate: a running scan has a byte of memory for each."""
 
 
 class SavedOutput(NamedTuple):
@@ -57,7 +60,7 @@ class _Content(Struct):
     options: dict[str, Any]
     low: _Count
     marks: bytes
-    marked: _Count
+    marked: _Marks
     outputs: list[SavedOutput]
     summary: _Counts | None
     prefix: bytes
@@ -146,9 +149,10 @@ class Saved(Struct):
             content = convert(found, _Content, builtin_types=(bytes,))
         except ValidationError as error:
             raise ValueError(f"it holds what no scan writes: {error}") from error
-        marks = np.frombuffer(zlib.decompress(content.marks), np.uint8)
-        if content.marked > 8 * len(marks):
-            raise ValueError("it has fewer marks than it says")
+        size = -(-content.marked // 8)
+        marks = np.frombuffer(zlib.decompressobj().decompress(content.marks, size + 1), np.uint8)
+        if len(marks) != size:
+            raise ValueError("it has not as many marks as it says")
         above = np.unpackbits(marks, count=content.marked).astype(np.bool_)
         for order in content.blocks:
             for network in order.networks:
@@ -160,6 +164,9 @@ class Saved(Struct):
         for attr in LISTS:  # one file, as it was once kept
             if not isinstance(values.get(attr), tuple):
                 values[attr] = () if values.get(attr) is None else (values[attr],)
+        for row in TABLE:
+            if not is_possible(row, values.get(row.attr, row.default)):
+                raise ValueError(f"{row.flag} has a value in it that it cannot have")
         unpack(content.ackfirewalls)
         return cls(
             Options(**values),

@@ -42,6 +42,7 @@ from coordinator.results.resultfile import content
 from lzr import safetext
 from lzr.errors import UsageError, check_fields, printable
 from lzr.options import byport, rules
+from lzr.options.handshakes import fingerprints, handshakes
 from lzr.options.table import Options
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
@@ -160,8 +161,15 @@ def _port_orders(options: Options, reader: FileReader) -> byport.PortOrders | No
 
 def _as_begun(checkpoint: Checkpoint, guard: Guard | None) -> Options:
     """The options that a scan with a checkpoint goes by; the guard is changed to them. Raises UsageError."""
-    _change_again(guard, checkpoint)
     options = checkpoint.options
+    if checkpoint.resumed is not None:  # they come from a file, which may say anything
+        handshakes(options.handshakes)
+        fingerprints(options.priority_fingerprint)
+        _check_output(options)
+        wrong, sentence = rules.no_shard(options)
+        if wrong:
+            raise UsageError(sentence)
+    _change_again(guard, checkpoint)
     if isinstance(options.max_targets, str) and not options.target_ports:
         raise UsageError(rules.no_share(options))
     return options

@@ -12,7 +12,8 @@ in its column ``on_resume``, which `lzr.options.groups` sets row by row.
 from __future__ import annotations
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.options.groups.option import CONTENT, FIXED, OWN
+from lzr.options.groups.option import CONTENT, FIXED, OWN, Option
+from lzr.options.kinds.kind import ValueKind
 from lzr.options.table import TABLE, Options
 
 
@@ -50,6 +51,23 @@ def restored(given: Options, saved: Options) -> Options:
                 f"{_shown(row.kind.show, then)}; --resume-changed {row.long} does it all the same"
             )
     return given.replace(**changes)
+
+
+def is_possible(row: Option, value: object) -> bool:
+    """Whether an option can have this value, which a file states: it is the default, or what a text reads
+    as.
+    """
+    if value is row.default:
+        return True
+    try:
+        parts = [(part,) for part in value] if row.kind.adds and isinstance(value, tuple) else [value]
+        return all(_reads_as(row.kind, part) for part in parts)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):  # it is of another kind
+        return False
+
+
+def _reads_as(kind: ValueKind, value: object) -> bool:
+    return kind.parse(kind.show(value)) == value
 
 
 def _shown(show: object, value: object) -> str:

@@ -53,10 +53,7 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
             f"-f {options.output_file}: -f is the file that results go to; fields are chosen with "
             f"--output-fields {options.output_file} (a file of that name is -f ./{options.output_file})",
         ),
-        (
-            amounts.shard_list(str(options.shard))[-1][1] >= options.shards,
-            f"--shard {printable(str(options.shard))}: shards count from 0 to --shards less 1",
-        ),
+        no_shard(options),
         (
             options.log_file is not None and options.log_directory is not None,
             "give --log-file or --log-directory, not both",
@@ -127,6 +124,12 @@ def _sweep(options: Options) -> list[tuple[bool, str]]:
             "that nobody can guess",
         ),
     ]
+
+
+def no_shard(options: Options) -> tuple[bool, str]:
+    """Whether there is no shard of this number, and the sentence."""
+    wrong = amounts.shard_list(str(options.shard))[-1][1] >= options.shards
+    return wrong, f"--shard {printable(str(options.shard))}: shards count from 0 to --shards less 1"
 
 
 def no_share(options: Options) -> str:

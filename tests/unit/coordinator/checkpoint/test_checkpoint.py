@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import os
 import threading
+import tracemalloc
+import zlib
 from collections import deque
 from itertools import pairwise
 from pathlib import Path
@@ -263,6 +265,39 @@ def test_what_no_scan_writes_is_refused_in_a_sentence(tmp_path: Path, name: str,
     (tmp_path / "checkpoint").write_bytes(b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
     with pytest.raises(UsageError, match="cannot resume from"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rate", "x"), ("rate", -1.0), ("probes", -5), ("probes", True), ("cooldown", float("nan")),
+        ("handshakes", 7), ("handshakes", []), ("target_ports", "zzz"), ("target_ports", [[1, 99999999]]),
+        ("targets", [5]), ("input_file", 5), ("blocklist_file", ["a", 5]), ("shard", [1]), ("guard", "x"),
+        ("output_filter", "((("), ("source_port", [5]), ("max_targets", 1e300), ("dashboard", []),
+    ],
+)  # fmt: skip
+def test_options_that_no_command_line_gives_are_refused(tmp_path: Path, name: str, value: object) -> None:
+    content = msgpack.unpackb(saved().pack()[len(_MAGIC) + 32 :])
+    assert name in content["options"]
+    body = msgpack.packb({**content, "options": {**content["options"], name: value}})
+    (tmp_path / "checkpoint").write_bytes(b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
+    with pytest.raises(UsageError, match=f"cannot resume from .*{Options.rows[name].flag} has a value"):
+        load(tmp_path)
+
+
+def test_marks_that_grow_without_end_are_not_unpacked(tmp_path: Path) -> None:
+    """A few MB of zlib may stand for gigabytes."""
+    content = msgpack.unpackb(saved().pack()[len(_MAGIC) + 32 :])
+    bomb = zlib.compress(bytes(1 << 26), 9)
+    body = msgpack.packb({**content, "marks": bomb, "marked": 80})
+    (tmp_path / "checkpoint").write_bytes(b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="not as many marks"):
+            load(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def saves(made: Checkpoint, directory: Path, moments: list[float]) -> list[float]:

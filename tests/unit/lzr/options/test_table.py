@@ -25,6 +25,7 @@ from lzr.options.groups.running import RunOptions
 from lzr.options.groups.sending import SendingOptions
 from lzr.options.kinds import kind
 from lzr.options.parse import parse
+from lzr.options.resume import is_possible
 from lzr.options.rules import apply
 from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
@@ -220,6 +221,7 @@ def test_echo_reads_back(values: dict[str, object]) -> None:
         return
     argv = [f"{flag}={text}" for flag, text in given_options.echo()]
     assert parse(argv) == given_options
+    assert all(is_possible(row, getattr(given_options, row.attr)) for row in TABLE)
     json.dumps(given_options.as_dict())
 
 
