@@ -51,9 +51,11 @@ _STALLED = 30_000_000_000
 of neighbours has room again in three seconds, and no scan should wait for a link that is broken."""
 _GIVEN_UP = "NO_ROOM"
 """Under this name a packet is counted that waited in vain, beside those of the errno values."""
-_AGAIN = 20_000_000
-"""ns between two attempts, each of at most eight system calls where there is still no room. A judgement:
-short beside a time-out, and 400 calls a second at most."""
+_AGAIN, _TRIES = 20_000_000, 8
+"""ns between two attempts, and system calls of each, at most, of a family for which there is still no room. A
+judgement: short beside a time-out, and 400 calls a second at most."""
+_HELD_UP = 1_000_000_000
+"""ns after which an attempt is so late that this process did not run meanwhile. A judgement."""
 
 
 class _Packet(NamedTuple):
@@ -194,17 +196,23 @@ class Routed:
             return
         if self.sent != self._moved:
             self._moved, self._moved_at = self.sent, now
+        if (late := now - self._again_at) > _HELD_UP:
+            self._moved_at += late  # when we did not run, the kernel was not asked
         stalled = now - self._moved_at > _STALLED
         waiting, self._waiting = self._waiting, deque()
         self._again_at = now + _AGAIN
-        refused = 0
+        refused = dict.fromkeys(self._sockets, 0)  # each family has a table of its own
         for packet in waiting:
+            family = packet.socket.family
+            if refused[family] < _TRIES:  # or the table is still full: not a call for each
+                if self._try(packet):
+                    continue
+                refused[family] += 1
+                self._waiting.pop()
             if packet.until < now or stalled:
                 self.errors[_GIVEN_UP] += 1
-            elif refused >= 8:
-                self._waiting.append(packet)  # the table is still full: not a call for each
             else:
-                refused += not self._try(packet)
+                self._waiting.append(packet)
 
 
 def _takes_protocol(sock: socket.socket | None) -> bool:

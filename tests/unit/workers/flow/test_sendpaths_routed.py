@@ -127,7 +127,7 @@ def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.Mon
     monkeypatch.setattr(sendpaths, "_AGAIN", 0)
     monkeypatch.setattr(sendpaths, "_PATIENCE", -1)
     raw = Raw(socket.AF_INET)
-    raw.trouble = [errno.ENOBUFS]
+    raw.trouble = [errno.ENOBUFS] * 2
     made = Routed([raw])  # type: ignore[list-item]
     send(made, frames(1))
     made.flush()
@@ -138,7 +138,7 @@ def test_a_syn_of_a_sweep_waits_until_there_is_room(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sendpaths, "_AGAIN", 0)
     monkeypatch.setattr(sendpaths, "_PATIENCE", -1)
     raw = Raw(socket.AF_INET)
-    raw.trouble = [errno.ENOBUFS] * 4
+    raw.trouble = [errno.ENOBUFS] * 4 + [0, errno.ENOBUFS]
     made = Routed([raw])  # type: ignore[list-item]
     made.keeps_syns = True
     send(made, frames(2, SYN))
@@ -159,11 +159,49 @@ def test_a_kernel_that_takes_nothing_for_long_is_not_waited_for(monkeypatch: pyt
     raw.trouble = [errno.ENOBUFS] * 3
     send(made, frames(3, SYN))
     send(made, frames(1, SYN, peer="203.0.113."))  # something leaves: the others may wait on
-    raw.trouble = [errno.ENOBUFS] * 3
+    raw.trouble = [errno.ENOBUFS] * 6
     made.flush()
     assert not made.errors
     made.flush()
     assert (made.sent, made.empty, dict(made.errors)) == (1, True, {"NO_ROOM": 3})
+
+
+def test_a_full_table_of_one_family_does_not_hold_up_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
+    four, six = Raw(socket.AF_INET), Raw(socket.AF_INET6)
+    made = Routed([four, six])  # type: ignore[list-item]
+    made.keeps_syns = True
+    six.trouble = [errno.ENOBUFS] * 1000
+    send(made, frames(20, SYN, peer="2001:db8::"))
+    four.trouble = [errno.ENOBUFS]
+    send(made, frames(3, SYN))
+    assert len(four.sent) == 2
+    made.flush()
+    assert len(four.sent) == 3
+    assert (made.gone, dict(made.errors)) == (0, {})
+    six.trouble = []
+    made.flush()
+    assert (made.gone, made.empty, len(six.sent)) == (23, True, 20)
+
+
+def test_time_in_which_we_did_not_run_is_none_that_the_kernel_took_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that is stopped for a minute asks the kernel again before it gives anything up."""
+    now = 10**15
+    monkeypatch.setattr(sendpaths.time, "monotonic_ns", lambda: now)
+    raw = Raw(socket.AF_INET)
+    made = Routed([raw])  # type: ignore[list-item]
+    made.keeps_syns = True
+    raw.trouble = [errno.ENOBUFS] * 13
+    send(made, frames(12, SYN))
+    send(made, frames(1, ACK))
+    now += 60 * 10**9
+    raw.trouble = [errno.ENOBUFS] * 3
+    made.flush()  # nine more are sent
+    now += 10**8
+    made.flush()
+    assert (made.sent, made.empty, dict(made.errors)) == (13, True, {})
 
 
 def test_no_more_is_begun_than_may_wait() -> None:
