@@ -160,12 +160,11 @@ class Checkpoint:
         self._save(self._snapshot(outputs, summary, ended=True), descriptors, len(self.blocks))
         return self._trouble
 
-    def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
-        progress = self.progress
-        if len(self._presumed[1]):
-            progress = Progress(progress.low, progress.above())
-            progress.add_from(*self._presumed)
-            self._presumed = 0, np.zeros(0, np.bool_)
+    def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> Saved:
+        """What is saved, and nothing in it changes any more: to pack it takes time, which a thread has."""
+        progress = Progress(self.progress.low, self.progress.above())
+        progress.add_from(*self._presumed)
+        self._presumed = 0, np.zeros(0, np.bool_)
         return Saved(
             self.options,
             progress,
@@ -179,10 +178,11 @@ class Checkpoint:
             sources=self.sources,
             blocks=list(self.blocks),
             ackfirewalls=self.ackfirewalls,
-        ).pack()
+        )
 
-    def _save(self, data: bytes, descriptors: Sequence[int], blocks: int) -> None:
+    def _save(self, saved: Saved, descriptors: Sequence[int], blocks: int) -> None:
         begun = time.monotonic()
+        data = saved.pack()
         try:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError) if not is_regular(descriptor) else contextlib.nullcontext():

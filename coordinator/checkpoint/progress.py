@@ -66,8 +66,9 @@ class Progress:
     def above(self) -> NDArray[np.bool_]:
         """(n,) bool for the inputs from `low` on, no longer than need be."""
         self._compact()
-        last = np.flatnonzero(self._marks)
-        return self._marks[: int(last[-1]) + 1 if len(last) else 0].copy()
+        marks = self._marks
+        count = len(marks) - int(marks[::-1].argmax()) if marks.any() else 0
+        return marks[:count].copy()
 
     @property
     def count(self) -> int:

@@ -267,6 +267,39 @@ def test_what_no_scan_writes_is_refused_in_a_sentence(tmp_path: Path, name: str,
         load(tmp_path)
 
 
+def test_a_tick_packs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep at a million a second has eight million marks, five times a second; and packed is what was so
+    when it was called, whatever happens meanwhile.
+    """
+    may_go, packed = threading.Event(), []
+
+    def pack(self: Saved) -> bytes:
+        assert may_go.wait(60)
+        packed.append(threading.get_ident())
+        return whole(self)
+
+    whole = Saved.pack
+    monkeypatch.setattr(Saved, "pack", pack)
+    made = Checkpoint(tmp_path, LIST.replace(target_ports=((80, 80),)))
+    made.settled(lines(0, 1, 5))
+    made.presume(2, np.array([True, False]))
+    made.tick(0.0, [], list, dict, lambda _: None)
+    made.settled(lines(3, 4, 6))
+    made.blocks.append({"networks": ["192.0.2.0/24"], "reason": "", "by": "", "at": 5.0})
+    may_go.set()
+    assert made.thread is not None
+    made.thread.join(60)
+    assert len(packed) == 1
+    assert packed[0] != threading.get_ident()
+    found = load(tmp_path)
+    assert found is not None
+    assert (found.progress.low, found.progress.above().tolist(), found.blocks) == (
+        3,
+        [False, False, True],
+        [],
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
