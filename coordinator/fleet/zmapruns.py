@@ -28,6 +28,8 @@ from coordinator.fleet import blockorderfile, boxscan, leasefile, lockfile, rund
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import put_up
+from coordinator.network.discover import discover
+from coordinator.network.neighbours import NetworkError
 from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import LOST, MISTAKE
@@ -138,7 +140,7 @@ class Runs:
         os.close(ours)
         try:
             zmap = subprocess.Popen(
-                zmap_words(self._lock, self._run, found, shard),
+                [*zmap_words(self._lock, self._run, found, shard), *gateway_words(self._lock, self._run)],
                 stdin=subprocess.DEVNULL,
                 stdout=zmaps,
                 preexec_fn=_end_with_us,  # noqa: PLW1509  # this program has no threads
@@ -207,6 +209,21 @@ def zmap_words(lock: Lock, run: Run, found: RunDirectory, shard: int) -> list[st
         *("-b", _blocklist_path(found), "-r", str(boxscan.rate_of(lock, run.box))),
         *("--seed", str(plan.seed % _SEEDS), "--shards", str(plan.shards), "--shard", str(shard)),
     ]
+
+
+def gateway_words(lock: Lock, run: Run) -> list[str]:
+    """The gateway's hardware address for ZMap, which may hang where it looks for it (`zmapstuck`).
+
+    None where the plan says it, where ZMap needs none, and where it is not found: then ZMap tells why.
+    """
+    plan, box = lock.plan, lock.plan.box(run.box)
+    if any(word.startswith(("-G", "--gateway-mac", "-X", "--vpn", "--iplayer")) for word in plan.zmap or ()):
+        return []
+    try:
+        mac = discover(interface=box.interface, source_ips=run.source).gateway_mac
+    except NetworkError:
+        return []
+    return ["-G", mac.hex(":")] if any(mac) else []
 
 
 def write_blocklist(lock: Lock, found: RunDirectory) -> None:

@@ -7,6 +7,7 @@ import select
 import sys
 from typing import Protocol
 
+from coordinator.input import zmapstuck
 from coordinator.input.intake import EARLY, Intake
 from coordinator.input.plaintext import PlainText
 from coordinator.monitor.log import Log
@@ -80,7 +81,10 @@ def first_targets(intake: Intake, text: PlainText, signals: Interrupts, options:
                 if said:
                     log.warn(_useless("no line so far can be used", intake, options))
                 elif quiet:
-                    log.info("waiting for the input")
+                    if not options.send_syns and zmapstuck.hangs(text.stream.descriptor):
+                        log.warn(zmapstuck.ADVICE)
+                    else:
+                        log.info("waiting for the input")
                     quiet = False
         intake.look_up()
         if not (reading and text.ready()):

@@ -397,7 +397,7 @@ def zmap_fleet(arena: Range, directory: Path, rate: int, more: str = "") -> Flee
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
     arena.scanner.run("ping", "-c", "1", "-W", "1", "10.1.0.1", check=False)  # ZMap asks for no gateway
     (directory / "no.conf").write_text("198.18.0.0/15\n")
-    zmap = ["-p", str(PORT), "-G", arena.gateway_mac, "-c", "2", "10.64.0.0/22"]
+    zmap = ["-p", str(PORT), "-c", "2", "10.64.0.0/22"]
     what = f'zmap = {json.dumps(zmap)}\nblocklist = "no.conf"\n{more}'
     return Fleet(arena, directory, rate=rate, what=what, shards=4)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.lab.net import Lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
-from tests.lab.scan import scan, zmap_words
+from tests.lab.scan import LZR, scan, zmap_words
 from tests.lab.zmaplines import lines
 
 
@@ -44,3 +47,16 @@ def test_port_0_from_row_to_record(arena: Range) -> None:
     found = scan(arena.scanner, "-t", "6", lines=lines(4, port=0, classes="h"))
     assert found.returncode == 0, found.stderr
     assert [(record["sport"], record["fingerprint"]) for record in found.records] == [(0, "http")] * 4
+
+
+@pytest.mark.root
+def test_a_zmap_that_hangs_before_its_scan_is_told_what_it_lacks(arena: Range, tmp_path: Path) -> None:
+    """On Linux 6.9 and later ZMap 2.1.1 waits for ever for its gateway; `sleep` stands in for it."""
+    sleep = shutil.which("sleep")
+    assert sleep
+    shutil.copy(Path(sleep).resolve(), tmp_path / "zmap")
+    pipeline = f"{tmp_path}/zmap 8 | {LZR} -f {tmp_path}/found.json"
+    said = arena.scanner.run("sh", "-c", pipeline).stderr
+    assert "has not begun to scan" in said
+    assert "--gateway-mac=MAC" in said
+    assert "waiting for the input" not in said

@@ -11,6 +11,7 @@ import pytest
 
 from coordinator.fleet import blockorderfile, boxscan, rundirectory, zmapruns, zmapstate
 from coordinator.fleet.zmapruns import Runs, ShardEnding
+from coordinator.network.discover import Network
 from lzr.errors import UsageError
 from lzr.fleet.blockorders import Order
 from lzr.fleet.lock import Lock, blocklist_hash, settled
@@ -19,10 +20,11 @@ from lzr.options.parse import parse
 from tests.unit.lzr.fleet.test_plan import PLAN
 
 
-def there(directory: Path) -> Lock:
+def there(directory: Path, more: str = "") -> Lock:
     text = PLAN.replace(
         'input = "services.txt"',
-        f'zmap = ["-p", "80", "192.0.2.0/24"]\ndirectory = "{directory}"\nblocklist = "{directory}/no.conf"',
+        f'zmap = [{more}"-p", "80", "192.0.2.0/24"]\n'
+        f'directory = "{directory}"\nblocklist = "{directory}/no.conf"',
     )
     (directory / "no.conf").write_text("198.18.0.0/15")
     return settled(of_toml(text.encode()), "0.1.0", "0" * 64, None, None, blocklist_hash([]))
@@ -41,6 +43,27 @@ def test_the_command_lines(tmp_path: Path) -> None:
     options = parse(zmapruns.scan_words(lock, run, found))
     assert (options.source_ips, options.send_syns, options.shards) == (("203.0.113.0/30",), False, 1)
     assert (options.checkpoint, options.output_file) == (found.checkpoint, found.results)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [("", ["-G", "00:16:3e:00:00:07"]), ('"-G", "1:2:3:4:5:6", ', [])]
+)
+def test_zmap_is_given_the_gateway_unless_the_plan_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, words: list[str]
+) -> None:
+    lock = there(tmp_path, more)
+    asked = []
+
+    def found(**named: object) -> Network:
+        asked.append(named)
+        mac = bytes.fromhex("00163e000007")
+        return Network("eth1", 2, 1500, False, bytes(6), ("203.0.113.0",), (), "203.0.113.9", None, mac, None)
+
+    monkeypatch.setattr(zmapruns, "discover", found)
+    assert zmapruns.gateway_words(lock, lock.runs[1]) == words
+    if words:
+        box = lock.plan.box(lock.runs[1].box)
+        assert asked == [{"interface": box.interface, "source_ips": lock.runs[1].source}]
 
 
 def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
