@@ -24,6 +24,7 @@ from lzr import addresses
 from lzr.addresstext import ranges_of
 from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
 from lzr.analysis.metadata import ran_to_its_end, section
+from lzr.options.kinds.addressing import PORT_LIST
 from lzr.ranges import Range, difference, intersection, union
 from lzr.targets.screen import PRINTERS
 
@@ -188,7 +189,7 @@ def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
             continue
     try:
         chosen = union((int(first), int(last)) for first, last in ports)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ()
     spared = [] if options.get("allow_printers") else [PRINTERS]
     left = difference(intersection(chosen, list(_EVERY_PORT)), spared)
@@ -247,23 +248,18 @@ line costs does not grow with the list."""
 
 def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:
     if entry.startswith("["):
-        where, bracket, port = entry[1:].partition("]")
-        if not bracket or (port and not port.startswith(":")):
+        where, bracket, rest = entry[1:].partition("]")
+        length, _, port = rest.partition(":")
+        if not bracket or (length and not length.startswith("/")):
             raise ValueError(entry)
-        port = port[1:]
+        where += length
     elif entry.count(":") == 1:
         where, _, port = entry.partition(":")
     else:
         return entry, _EVERY_PORT
     if not port:
         return where, _EVERY_PORT
-    ranges = []
-    for word in port.split(","):
-        first, _, last = word.partition("-")
-        low, high = int(first), int(last or first)
-        if not 0 <= low <= high <= 65535:
-            raise ValueError(entry)
-        ranges.append((low, high))
+    ranges: tuple[tuple[int, int], ...] = PORT_LIST.parse(port)  # type: ignore[assignment]
     return where, tuple(union(ranges))
 
 

@@ -126,6 +126,6 @@ def _confirmed(found: dict[str, Any]) -> Confirmed:
     order, box, at = found.get("order"), found["box"], found.get("at")
     if not isinstance(order, str) or not isinstance(box, str) or not is_name(box):
         raise ValueError("confirms nothing")
-    if not isinstance(at, (int, float)):
+    if not isinstance(at, (int, float)) or not 0 <= at < 1e11:
         raise ValueError("does not say when")
     return Confirmed(order, box, float(at))

@@ -290,7 +290,7 @@ def value(row: Option, text: str) -> str:
         return "the file of the results is -f"
     if row.attr in ("shard", "shards") and "/" in text:
         part, _, whole = text.partition("/")
-        if part.isdigit() and whole.isdigit():
+        if f"{part}{whole}".isascii() and part.isdigit() and whole.isdigit() and len(text) < 20:
             return f"write --shards {whole} --shard {max(0, int(part) - 1)}"
     if row.attr in ("rate", "max_rate", "bandwidth"):
         if text.lower().endswith(("b/s", "byte/s", "bytes/s", "bytes", "b")) and row.attr == "bandwidth":

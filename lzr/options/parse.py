@@ -22,7 +22,7 @@ from lzr.options.table import ACTIONS, TABLE, Options
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     Values = dict[str, object]
 
@@ -36,6 +36,11 @@ KEYS: dict[str, Option] = {
     name: row for row in TABLE for name in (row.long, *row.aliases) if name.islower() or "-" in name
 }
 """Key of the configuration file → row: the long names."""
+
+
+_BITS = 128
+"""Most bits of a number in the configuration file: TOML has hexadecimal ones of any length, of which Python
+makes no text."""
 
 
 class ShowText(Exception):
@@ -282,11 +287,17 @@ def _config_text(where: str, key: str, value: object) -> str:
     """A TOML value as it would be written on the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if any(isinstance(item, int) and item.bit_length() > _BITS for item in (value, *_items(value))):
+        raise UsageError(f"--config {where}: {key} is too large")
     if isinstance(value, str | int | float):
         return str(value)
     if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
         return ",".join(map(str, value))
     raise UsageError(f"--config {where}: {key} must be a text, a number, true, false or a list of texts")
+
+
+def _items(value: object) -> Iterable[object]:
+    return value if isinstance(value, list) else ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -107,13 +107,14 @@ def _begins_record(begun: bytes) -> bool:
 
 def _is_feed(line: bytes) -> bool:
     parts = line.decode("latin-1").split(",")
-    if len(parts) < 4 or parts[1] or not (parts[-1].isascii() and parts[-1].isdigit()):
+    port = parts[-1]
+    if len(parts) < 4 or parts[1] or not (port.isascii() and port.isdigit() and len(port) <= 5):
         return False
     try:
         addresses.parse(parts[0])
     except ValueError:
         return False
-    return int(parts[-1]) <= 65535
+    return int(port) <= 65535
 
 
 def _begins_feed(begun: bytes) -> bool:

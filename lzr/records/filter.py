@@ -339,9 +339,10 @@ def _value(node: Compare, kind: type) -> str | int:
         if value in (0, 1):
             return value
         raise ExpressionError(node.value_position, f"{node.field} is 0 or 1, true or false")
-    if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) <= 20:
-        return int(value)  # written with leading zeros
     if isinstance(value, str):
+        digits = value.removeprefix("-")
+        if digits.isascii() and digits.isdigit() and len(value) <= 20:
+            return int(value)  # written with leading zeros
         raise ExpressionError(node.value_position, f"{node.field} is a number")
     return value
 

@@ -24,10 +24,15 @@ from lzr.targets.hostports import BAD_PORT, NO_PORT, block_of, only_tcp, ports_o
 from lzr.targets.lines import BLANK
 from lzr.targets.reader import LineReader, Refused, Target
 
-_ADDRESS_COLUMNS = ("saddr", "ip", "ip_str", "ip_address", "ip address", "ipaddress", "addr", "address")
+_ADDRESS_COLUMNS = ("saddr", "ip_str", "ip", "ip_address", "ip address", "ipaddress", "addr", "address")
 _NAME_COLUMNS = ("host", "hostname", "domain", "target")
 _PORT_COLUMNS = ("sport", "port", "portid", "port_id")
-_OTHER_COLUMNS = ("success", "status", "state", "protocol", "proto", "daddr", "dport", "classification")
+_PROTOCOL_COLUMNS = ("protocol", "proto", "transport")
+_STATE_COLUMNS = ("state", "status", "classification")
+_OTHER_COLUMNS = ("success", *_STATE_COLUMNS, *_PROTOCOL_COLUMNS, "daddr", "dport")
+_NOT_OPEN = frozenset(("closed", "filtered", "open|filtered", "closed|filtered", "rst", "icmp"))
+"""States of a port as nmap and masscan name them, and classifications of ZMap."""
+_CLOSED = "a port that is not open"
 
 SCHEMES = {
     "http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "ftps": 990, "ssh": 22, "sftp": 22,
@@ -48,7 +53,8 @@ class HeadingColumns(Struct, frozen=True):
     addresses: tuple[int, ...]
     port: int
     success: int = -1
-    protocol: int = -1
+    protocols: tuple[int, ...] = ()
+    states: tuple[int, ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -72,8 +78,11 @@ def heading(text: bytes) -> HeadingColumns | None:
     if port < 0 and not all(cell in known for cell in cells) and "saddr" not in places:
         return None  # a sentence, or a line with a host of that name
     success = places.get("success", -1)
-    protocol = next((places[name] for name in ("protocol", "proto") if name in places), -1)
-    return HeadingColumns(mark, len(cells), found, port, success, protocol)
+    protocols, states = (
+        tuple(places[name] for name in names if name in places)
+        for names in (_PROTOCOL_COLUMNS, _STATE_COLUMNS)
+    )
+    return HeadingColumns(mark, len(cells), found, port, success, protocols, states)
 
 
 def blocks(text: bytes, columns: HeadingColumns | None = None) -> list[Block]:
@@ -118,8 +127,7 @@ def _masscan_list(match: re.Match[str]) -> list[Block]:
     """masscan -oL: ``open tcp 80 10.0.0.1 1700000000``"""
     state, protocol, port, address = match.groups()
     only_tcp(protocol)
-    if state == "closed":
-        raise Refused("a port that is not open")
+    _only_open([state])
     return [block_of(address, ports_of(port))]
 
 
@@ -187,17 +195,22 @@ def _record(record: Any) -> Iterator[Block]:
         raise Refused("not a JSON object")
     if record.get("success") in (0, False) and record.get("success") is not None:
         raise Refused("a port that is not open (success is 0)")
-    only_tcp(_text(record, ("proto", "protocol", "transport")))
-    address = _text(record, ("saddr", "ip_str", "ip", "ip_address", "addr", "address", *_NAME_COLUMNS))
+    _only_open(_texts(record, _STATE_COLUMNS))
+    for protocol in _texts(record, _PROTOCOL_COLUMNS):
+        only_tcp(protocol)
+    names = ("saddr", "ip_str", "ip", "ip_address", "addr", "address", *_NAME_COLUMNS)
+    address = next(iter(_texts(record, names)), "")
     ports = record.get("ports")
     if isinstance(ports, list):  # masscan
         for entry in ports:
             if not isinstance(entry, dict):
                 yield block_of(address, ports_of(str(entry)))
                 continue
-            only_tcp(_text(entry, ("proto",)))
-            if entry.get("status", "open") == "open":
-                yield block_of(address, ports_of(str(entry.get("port", ""))))
+            for protocol in _texts(entry, _PROTOCOL_COLUMNS):
+                only_tcp(protocol)
+            if entry.get("status", "open") == "open" and _NOT_OPEN.isdisjoint(_texts(entry, ("state",))):
+                port = next((entry[name] for name in _PORT_COLUMNS if name in entry), "")
+                yield block_of(address, ports_of(str(port)))
         return
     port = next((record[name] for name in _PORT_COLUMNS if record.get(name) is not None), "")
     if isinstance(port, bool | float):
@@ -210,8 +223,15 @@ def _record(record: Any) -> Iterator[Block]:
     yield block_of(address, ports_of(str(port)))
 
 
-def _text(record: dict[str, Any], names: Sequence[str]) -> str:
-    return next((record[name] for name in names if isinstance(record.get(name), str)), "")
+def _texts(record: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """The values of these names that are texts."""
+    return [record[name] for name in names if isinstance(record.get(name), str)]
+
+
+def _only_open(states: Sequence[str]) -> None:
+    """Raise Refused if one of these says that the port is not open."""
+    if not _NOT_OPEN.isdisjoint(map(str.lower, states)):
+        raise Refused(_CLOSED)
 
 
 # --- CSV and plain lines -----------------------------------------------------------------------------------
@@ -226,8 +246,9 @@ def _row(line: str, columns: HeadingColumns) -> Block:
         raise Refused("not as many columns as the heading has")
     if columns.success >= 0 and cells[columns.success].lower() in ("0", "false"):
         raise Refused("a port that is not open (success is 0)")
-    if columns.protocol >= 0:
-        only_tcp(cells[columns.protocol])
+    _only_open([cells[at] for at in columns.states])
+    for at in columns.protocols:
+        only_tcp(cells[at])
     address = next((cells[at] for at in columns.addresses if cells[at]), "")
     return block_of(address, ports_of(cells[columns.port]))
 

@@ -129,8 +129,9 @@ def test_metadata_with_anything_in_the_place_of_sections_shows_nothing() -> None
         made = dict.fromkeys(metadata(), junk) | {"program": "lzr", "format": 1}
         assert not known(check(made), check(made), records=1).covers(at("10.0.0.1"), 80)
         assert names(made) == ()
-    odd = metadata(options={"target_ports": [["x", None]], "targets": [None, {}, "10.0.0.0/8"]})
-    assert not known(odd, None).covers(at("10.0.0.1"), 80)
+    for ports in (["x", None], [1, float("inf")]):
+        odd = metadata(options={"target_ports": [ports], "targets": [None, {}, "10.0.0.0/8"]})
+        assert not known(odd, None).covers(at("10.0.0.1"), 80)
 
 
 def test_a_list_says_what_was_asked() -> None:
@@ -144,6 +145,8 @@ def test_a_list_says_what_was_asked() -> None:
     assert covered.covers(at("192.0.2.5"), 8080)
     (part,) = listed(["[2001:db8::1]:22\n"])
     assert (list(part.ranges), part.ports) == ([(at("2001:db8::1"),) * 2], ((22, 22),))
+    (part,) = listed(["[2001:db8::]/127:22\n[2001:db8::2]/127:22\n"])
+    assert (list(part.ranges), part.ports) == ([(at("2001:db8::"), at("2001:db8::3"))], ((22, 22),))
 
 
 def test_a_line_that_is_wrong_is_counted_with_those_before_it_in_other_chunks() -> None:
@@ -175,7 +178,11 @@ def test_a_list_that_says_the_same_again_is_held_once(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "line", ["x", "10.0.0.1:", "10.0.0.1:70000", "[::1", "10.0.0.1:x", "10.0.0.0/33", "1-2-3"]
+    "line",
+    [
+        *("x", "10.0.0.1:", "10.0.0.1:70000", "[::1", "10.0.0.1:x", "10.0.0.0/33", "1-2-3"),
+        *("10.0.0.1:8_0", "10.0.0.1:1-", "10.0.0.1:\u0668", "[::1]x:80"),
+    ],
 )
 def test_a_line_that_says_nothing_is_named(line: str) -> None:
     if line == "10.0.0.1:":

@@ -56,6 +56,12 @@ def test_a_reason_is_harmless_on_one_line() -> None:
     assert "\x1b" not in order.words()
 
 
+@pytest.mark.parametrize("at", ["1" + "0" * 400, "NaN", "-1", "null"])
+def test_a_confirmation_at_no_moment_is_none(at: str) -> None:
+    said = json.dumps({"order": ONE.id, "box": "fra1", "at": 0}).replace("0}", at + "}")
+    assert read([line(ONE), said.encode()]) == (Kept((ONE,)), 1)
+
+
 @given(st.lists(st.binary(max_size=80) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(
     lambda value: json.dumps(value).encode())))  # fmt: skip
 def test_any_lines(lines: list[bytes]) -> None:

@@ -70,6 +70,7 @@ MISTAKES = [
     ("-w allowed.conf", "--allowlist-file"),
     ("-O found.json", "-f"),
     ("--shard 1/2", "write --shards 2 --shard 0"),
+    ("--shard \u00b2/4", "shards and ranges of shards"),
     ("--vpn", "Ethernet"),
     ("-6", "both families"),
     ("--proxy socks5://192.0.2.1", "no proxy"),

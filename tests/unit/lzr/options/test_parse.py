@@ -268,6 +268,8 @@ def test_the_command_line_wins_wherever_it_stands() -> None:
         (b"config = 'x'", "unknown key config"),
         (b"workers = 0", "--config x.toml: workers 0: must be from 1 to 256 workers"),
         (b"rate = nan", "must be a number of targets"),
+        (b"rate = 0x" + b"f" * 5000, "rate is too large"),
+        (b"target-ports = [0b" + b"1" * 20000 + b"]", "target-ports is too large"),
         (b"rate = {a = 1}", "rate must be a text, a number, true, false or a list of texts"),
         (b"handshakes = [['a']]", "handshakes must be a text"),
         (b"timeout = 2020-01-01", "timeout must be a text"),

@@ -85,6 +85,7 @@ def test_only_what_is_asked_for_may_look_like_zmaps() -> None:
         b'{"saddr":"192.0.2.1"',
         b"x" * (WINDOW + 10),
         b"hello, world, this, 80\n",
+        b"192.0.2.1,,http," + b"8" * 5000 + b"\n",
         b"{" * 200_000,
         REFERENCE + b"192.0.2.1:80\n",
         REFERENCE + b"and a remark",

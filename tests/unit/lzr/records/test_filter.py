@@ -96,6 +96,8 @@ def test_a_field_that_is_left_out(text: str, expected: bool) -> None:
         ("ttl = 5 ; RST", 9, "means nothing here"),
         ("ttl = \u0664", 7, "means nothing here"),
         ("ttl = http", 7, "ttl is a number"),
+        ("ttl = --5", 7, "ttl is a number"),
+        ("ttl = '\u00b2'", 7, "ttl is a number"),
         ("tll = 5", 1, "there is no field tll; did you mean ttl?"),
         ("RST > 0", 7, "has no order"),
         ("RST = 2", 7, "0 or 1, true or false"),
