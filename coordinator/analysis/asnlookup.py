@@ -69,6 +69,8 @@ class RangeTable(NetworkFile):
                         continue
                     try:
                         head, tail, rest = line.split(b"\t", 2)
+                        if tail.isdigit() and not head.isdigit():
+                            raise ValueError("not the last address of a range but the length of a prefix")
                         first, last = _key(head), _key(tail)
                         if first > last:
                             raise ValueError("the range ends before it begins")

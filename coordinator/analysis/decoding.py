@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from coordinator.analysis import arrowstream as arrow
+from coordinator.analysis.source import LONGEST
 from coordinator.analysis.values import AT, FALSE, READ, WRONG, columns_of
 from lzr.analysis.columns import KEYS, Column
 from lzr.kernels import prepared
@@ -107,6 +108,7 @@ class _Csv:
 
     def __init__(self) -> None:
         self._columns: tuple[str, ...] = ()
+        csv.field_size_limit(LONGEST)  # a reply of 33 KB may be longer than the module's own limit
 
     def __call__(self, chunk: bytes, counts: Decoded) -> list[Row]:
         rows = []
@@ -134,6 +136,31 @@ class _Csv:
             if cell and at is not None:
                 row[at] = _cell(READ[at], cell)
         return tuple(row)
+
+
+_BRACES = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.S)
+"""Texts of JSON, as they may hold braces, and braces."""
+
+
+def places(line: bytes, records: int) -> list[tuple[int, int]]:
+    """Where in a line of JSON objects its records, so many, begin and end.
+
+    There are several where files were put together of which one had no end of its last line.
+    """
+    if records == 1 and line.count(b"{") == 1:
+        return [(0, len(line))]
+    found, depth, begin = [], 0, 0
+    for match in _BRACES.finditer(line):
+        if match[0] == b"{":
+            begin = begin if depth else match.start()
+            depth += 1
+        elif match[0] == b"}":
+            depth -= 1
+            if not depth:
+                found.append((begin, match.end()))
+    if len(found) > records:
+        found = [(at, end) for at, end in found if Decoder("json").batch(line[at:end]) is not None]
+    return found
 
 
 def keys(line: bytes) -> list[str]:

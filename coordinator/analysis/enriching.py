@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis.asnlookup import Places
-from coordinator.analysis.decoding import Decoder
+from coordinator.analysis.decoding import Decoder, places
 from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.reading import Records, transfer
 from lzr.analysis.addressfacts import AddressFacts
@@ -171,11 +171,13 @@ def _said(added: tuple[str | None, ...]) -> bytes:
 
 def _without(line: bytes, names: tuple[str, ...]) -> list[bytes]:
     """The records in a line, mostly one or none, without what was said before under these names."""
-    if Decoder("json").batch(line) is None:
+    batch = Decoder("json").batch(line)
+    if batch is None:
         return []
+    found = [line[at:end] for at, end in places(line, batch.rows)]
     made = []
-    for record in msgspec.json.Decoder().decode_lines(line):
+    for record in map(msgspec.json.decode, found) if names else ():
         for name in names:
             record.pop(name, None)
         made.append(json.dumps(record, separators=(",", ":")).encode("ascii"))
-    return made
+    return made if names else found

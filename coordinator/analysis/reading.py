@@ -300,7 +300,8 @@ class Records:
             reading.first = counts.first or (f"longer than {LONGEST >> 20} MiB" if reading.unreadable else "")
             reading.damage = self.source.damage
             if reading.unreadable and not reading.records:
-                raise UsageError(f"{self.source.name} holds no results of lzr ({reading.first})")
+                damage = f", and {reading.damage}" if reading.damage else ""
+                raise UsageError(f"{self.source.name} holds no results of lzr ({reading.first}{damage})")
         return reading
 
     def _counts(self) -> decoding.Decoded | None:

@@ -140,6 +140,8 @@ def _names(text: str) -> tuple[str, ...]:
 def _payloads(path: str, form: str, handshakes: tuple[str, ...]) -> Iterator[Payload]:
     sent = BY_NAME[handshakes[0]] if len(handshakes) == 1 else None
     with contextlib.ExitStack() as stack:
+        if path == "-" and sys.stdin is None:
+            raise UsageError("stdin is closed")
         try:
             file: IO[bytes] = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
             if form != "raw":  # a reply may be compressed itself

@@ -32,9 +32,9 @@ _FLAGS = (
     "space", "budget", "asked", "blocklist-file", "allowlist-file", "allow-printers", "explain", "json",
     "loop", "batch", "stop-at", "state", "follow-hosts", "help",
 )  # fmt: skip
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)")
+_NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)([kKmMgG]?)", re.A)
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
-_SHARE = re.compile(r"(\d*\.?\d+)(%?)")
+_SHARE = re.compile(r"(\d*\.?\d+)(%?)", re.A)
 
 
 def main(argv: list[str]) -> int:

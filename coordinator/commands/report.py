@@ -68,8 +68,11 @@ def _run(options: argparse.Namespace) -> int:
     plotly = None if options.static else _plotly()
     if options.scan == options.older == "-":
         raise UsageError("only one of the two scans can come from stdin")
+    if options.asked == "-" and "-" in (options.scan, options.older):
+        raise UsageError("a scan and who was asked cannot both come from stdin: name a file for one of them")
     metadata, metadata_name = askedhosts.given(options.metadata, options.scan)
-    inputs = tuple(path for path in (options.scan, options.older) if path)
+    read = (options.scan, options.older, metadata_name, options.old_metadata, options.asked)
+    inputs = tuple(path for path in read if path)
     with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
         connection = connect(memory=comparefiles.MEMORY, files=True)
         difference = None

@@ -18,7 +18,7 @@ import struct
 from pathlib import Path
 
 from coordinator.endpoints import ctlcommands
-from coordinator.endpoints.ctlcommands import Command, CommandError
+from coordinator.endpoints.ctlcommands import MOST_LINE, Command, CommandError
 from coordinator.endpoints.deadsockets import private, remove_dead
 from coordinator.endpoints.listener import Answer, Listener
 from coordinator.endpoints.named import ControlError, Named, alive
@@ -80,7 +80,7 @@ class ControlServer:
             self._respond,
             too_long=b"error: the line is too long\n",
             most_clients=8,
-            most_request=8192,
+            most_request=MOST_LINE,
             timeout=60.0,
             admit=is_ours,
         )

@@ -25,6 +25,7 @@ CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands
 MOST_RATE = 1e9  # targets a second
 MOST_LEASE = 30 * 86400  # seconds
+MOST_LINE = 1 << 15  # bytes of a line with its end: a thousand networks
 MOST_V4, MOST_V6 = 1 << 24, 1 << 96
 _WIDEST = ("/8", "/32")
 """The largest networks, IPv4 and IPv6, that may be blocked: a typing error should not end a whole scan."""
@@ -108,6 +109,8 @@ def parse(line: str) -> Command:
     words = line.split()
     if not words:
         raise CommandError("empty line; try: help")
+    if (size := len(line.encode("utf-8", "replace"))) >= MOST_LINE:
+        raise CommandError(f"a command has at most {MOST_LINE - 1:,} bytes, not {size:,}: give several")
     kind, rest = words[0].lower(), words[1:]
     if kind == "workers":
         return Command(kind, workers=_workers(rest))

@@ -47,7 +47,8 @@ def tell_ledger(argv: list[str]) -> int:
 def _merge(argv: list[str]) -> int:
     asked = _parser().parse_intermixed_args(two_dashes(argv, ("output", "overwrite", "quiet", "help")))
     lock = lockfile.read(asked.plan)
-    metadata, results = sorted_out(_files(lock, asked))
+    paths = _files(lock, asked)
+    metadata, results = sorted_out(paths)
     if not results:
         raise UsageError(_nothing(asked))
     form = writing.form_of(asked.output, None)
@@ -55,8 +56,9 @@ def _merge(argv: list[str]) -> int:
         raise UsageError("what is merged is written as JSON lines or Parquet; lzr export makes CSV of it")
     if form == "parquet":
         reading.duckdb()  # or a sentence, before anything is read
+    inputs = (*paths, asked.plan, lockfile.beside(asked.plan))
     with (
-        wholefile.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
+        wholefile.output(asked.output, overwrite=asked.overwrite, inputs=inputs) as to,
         Merger(Generations(lock.runs, lock.plan.shards, shardlookup.of(lock))) as merger,
     ):
         with progressbar.Bar("read") as bar:

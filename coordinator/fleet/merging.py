@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis import reading
-from coordinator.analysis.decoding import Decoder
+from coordinator.analysis.decoding import Decoder, places
 from coordinator.analysis.source import CHUNK, LONGEST, Progress
 from coordinator.commandline.wholefile import write_whole
 from lzr import addresses
@@ -148,10 +148,11 @@ class Merger:
 
     def _take(self, start: int, chunk: bytes, file: int, of_file: OfFile) -> None:
         """Whole lines, the last of which may have no end. start: where in the file they are."""
-        decoder = Decoder("json")
+        decoder, bad = Decoder("json"), 0
         for piece, batch, exact in decoder.pieces(chunk):
             starts, ends = _lines(piece)
-            if not exact and (batch is None or batch.rows != len(starts)):
+            sound, bad = decoder.counts.unreadable == bad, decoder.counts.unreadable
+            if not exact and (batch is None or batch.rows != len(starts) or not sound):
                 self._take_singly(start, piece, file, of_file)
             elif batch is not None:
                 self._enter(batch, start, piece, starts, ends, file, of_file)
@@ -163,12 +164,13 @@ class Merger:
             decoder = Decoder("json")
             batch = decoder.batch(piece[begin:end])
             if batch is not None:
-                one = np.array([begin]), np.array([end])
-                self._enter(batch, start, piece, *one, file, of_file)
+                where = begin + np.array(places(piece[begin:end], batch.rows), np.int64)
+                self._enter(batch, start, piece, where[:, 0], where[:, 1], file, of_file)
             elif end == len(piece):
                 of_file.cut += 1
-            else:
-                of_file.unreadable += 1
+                continue
+            if batch is None or decoder.counts.unreadable:
+                of_file.unreadable += max(1, decoder.counts.unreadable)
                 why = decoder.counts.first.partition(": ")[2] or "no record"
                 of_file.first_unreadable = of_file.first_unreadable or why
 

@@ -19,6 +19,10 @@ from lzr.safetext import plain
 MOST = 4096
 """Most orders of a plan, as of one scan."""
 MOST_LINE = 1 << 16
+MOST_NETWORKS = 1000
+"""Most networks of an order."""
+MOST_NETWORK = 96
+"""Characters of a network: a range of IPv6 has two addresses."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,12 @@ def order_of(found: object) -> Order:
     name, networks, at = found.get("id"), found.get("networks"), found.get("at")
     if not isinstance(name, str) or len(name) != 16 or not set(name) <= set("0123456789abcdef"):
         raise ValueError("has no id")
-    if not isinstance(networks, (list, tuple)) or not 0 < len(networks) <= 1000:
+    if not isinstance(networks, (list, tuple)) or not networks:
         raise ValueError("names no networks")
+    if len(networks) > MOST_NETWORKS:
+        raise ValueError(f"names more than {MOST_NETWORKS:,} networks")
     for network in networks:
-        if not isinstance(network, str) or len(network) > 64:
+        if not isinstance(network, str) or len(network) > MOST_NETWORK:
             raise ValueError("names something else than networks")
         ranges_of(network)
     if not isinstance(at, (int, float)) or not 0 <= at < 1e11:

@@ -116,6 +116,9 @@ class Lock:
         boxes = [self.plan.box(name) for name in to]
         if source in to:
             raise UsageError(f"{printable(source)} cannot take over from itself")
+        for name in to:
+            if to.count(name) > 1:  # each would be given the same shards
+                raise UsageError(f"{printable(name)} is named twice")
         if not lost:
             raise UsageError(f"{printable(source)} has no shard to give up")
         if len(lost) < len(boxes):

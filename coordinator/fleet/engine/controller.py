@@ -287,6 +287,10 @@ class Controller:
         It is kept before anybody is told. Raises UsageError.
         """
         order = Order(secrets.token_hex(8), tuple(networks), plain(reason, 200), plain(by, 32), time.time())
+        try:
+            blockorders.order_of(order.plain())  # as boxes, and the next controller, read it
+        except ValueError as error:
+            raise UsageError(f"the order {error}") from None
         if len(self.orders.orders) >= blockorders.MOST:
             raise UsageError(f"{blockorders.MOST} orders are the most: put the rest into one")
         await asyncio.to_thread(self._files.add, [order])

@@ -19,7 +19,7 @@ from coordinator.commandline import running
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import remote
 from lzr import safetext
-from lzr.errors import UsageError, two_dashes
+from lzr.errors import UsageError, printable, two_dashes
 from lzr.exitstatus import FAILED, OK
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Box
@@ -44,6 +44,7 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
     asked = _parser(name).parse_args(two_dashes(argv, _FLAGS))
     lock = lockfile.read(asked.plan)
     boxes = [lock.plan.box(one) for one in asked.box] if asked.box else list(lock.plan.boxes)
+    asked.ssh, asked.remote_lzr = _words("--ssh", asked.ssh), _words("--remote-lzr", asked.remote_lzr)
     asked.certs = asked.certs or certs.beside(asked.plan)
     if do is _up:
         certs.load(asked.certs, certs.CONTROLLER)
@@ -62,6 +63,17 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
         else:
             running.say(name, f"{box.name}: {sentence}")
     return OK if all(good for good, _ in found) else FAILED
+
+
+def _words(flag: str, text: str) -> list[str]:
+    """A command line as a shell splits it. Raises UsageError."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {printable(text)} is no command: {str(error).lower()}") from None
+    if not words:
+        raise UsageError(f"{flag} needs a command")
+    return words
 
 
 def _up(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
@@ -87,7 +99,7 @@ def _directory(lock: Lock, box: Box) -> str:
 
 
 def _worker(asked: argparse.Namespace, box: Box, words: Sequence[str]) -> str:
-    command = [*shlex.split(asked.remote_lzr), "fleet", "worker", "plan.lock.json", "--box", box.name, *words]
+    command = [*asked.remote_lzr, "fleet", "worker", "plan.lock.json", "--box", box.name, *words]
     return f"exec {shlex.join(command)}"
 
 
@@ -111,7 +123,7 @@ def _luggage(lock: Lock, box: Box, directory: str | None) -> bytes:
 
 def _there(box: Box, asked: argparse.Namespace, command: str, stdin: bytes) -> str:
     """The last line that a command on a box prints. Raises UsageError with its last complaint."""
-    words = [*shlex.split(asked.ssh), "--", box.address, command]
+    words = [*asked.ssh, "--", box.address, command]
     try:
         status, out, wrong = remote.run(words, stdin, TIMEOUT)
     except subprocess.TimeoutExpired:

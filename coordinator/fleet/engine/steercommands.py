@@ -23,6 +23,7 @@ from coordinator.monitor import numbers
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import OK
+from lzr.fleet import preflight, steering
 from lzr.fleet.lock import Lock
 
 NOT_ALL = 1
@@ -129,8 +130,10 @@ def _leased(box: Mapping[str, Any]) -> bool:
 
 def _rate(argv: list[str]) -> int:
     parser = _parser("rate", "Set the rate of all boxes together, dealt by weight, or of one box.")
-    parser.add_argument("rate", metavar="N", help="targets started per second, as in 20000, 20k, x1.25")
-    asked = parser.parse_args(two_dashes(argv, ("box", "certs", "help")))
+    parser.add_argument(
+        "rate", metavar="N", help="targets started per second, as in 20000, 20k, +500, -5k, x1.25"
+    )
+    asked = parser.parse_args(_with_rate_last(two_dashes(argv, ("box", "certs", "help"))))
     boxes = _one(asked.box)
     try:
         command = ctlcommands.parse(f"rate {asked.rate}")
@@ -141,14 +144,34 @@ def _rate(argv: list[str]) -> int:
     known = _ask(asked.plan, do="status")
     now = known["rate"]
     if boxes:
-        mine: dict[str, Any] = next((box for box in known["boxes"] if box["name"] == boxes[0]), {})
-        now = mine.get("rate") or (mine.get("status") or {}).get("rate_limit") or known["rate"]
+        now = _rate_of(boxes[0], known, lockfile.settled(asked.plan))
     wanted = command.wanted_rate(float(now))
     assert wanted is not None
     found = _ask(asked.plan, do="rate", rate=max(1, round(wanted)), boxes=boxes)
     for name, dealt in sorted(found["dealt"].items()):
         print(safetext.line(f"{name}: {dealt}/s"))
     return _missing("fleet rate", found["missing"], "it is told when it can be")
+
+
+def _with_rate_last(words: list[str]) -> list[str]:
+    """The words with ``-5k``, which argparse takes for an option, behind ``--``."""
+    for at, word in enumerate(words):
+        if word == "--":
+            break
+        if word[:1] == "-" and word[1:2].isdigit():
+            return [*words[:at], *words[at + 1 :], "--", word]
+    return words
+
+
+def _rate_of(box: str, known: Mapping[str, Any], lock: Lock) -> float:
+    """What a box may start in a second now: as it was dealt, else as it has told, else its share of the
+    plan's rate. known: the controller's status."""
+    mine: Mapping[str, Any] = next((one for one in known["boxes"] if one["name"] == box), {})
+    told = (mine.get("status") or {}).get("rate_limit")
+    if not isinstance(told, int | float) or not 1 <= told <= steering.MOST_RATE:
+        told = None
+    rate: float = mine.get("rate") or told or preflight.dealt(lock).get(box) or known["rate"]
+    return rate
 
 
 def _tell(word: str, argv: list[str]) -> int:

@@ -133,6 +133,16 @@ def test_times() -> None:
             nanoseconds(text)
 
 
+def test_a_long_reply_in_csv() -> None:
+    """A byte may take four characters there: a module's limit of 131,072 is less than 33 KB of them."""
+    reply = bytes(range(128, 256)) * 300
+    text = madescans.as_csv([{"saddr": "10.0.0.1", "data": reply.decode("latin-1")}], ("saddr", "data"))
+    assert len(text) > 131_072
+    decoder = Decoder("csv")
+    (batch,) = decoder.batches(text.encode())
+    assert (batch.rows, decoder.counts.unreadable) == (1, 0)
+
+
 def test_lines_of_csv_and_feed_give_what_json_gives() -> None:
     made = list(madescans.records(50))
     fields = ("saddr", "sport", "fingerprint")

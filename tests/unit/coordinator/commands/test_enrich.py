@@ -139,6 +139,35 @@ def test_lines_that_are_no_records_are_left_out(
     assert f"{len(lines) - 3} records" in told
 
 
+@pytest.mark.parametrize("between", ["", " ", '{"saddr":"nobody"}', '{"x":{"y":1}}', '{"data":"}{"}'])
+@pytest.mark.parametrize("before", [{}, {"asn": 5}])
+def test_several_records_on_a_line(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], between: str, before: dict[str, int]
+) -> None:
+    """As where files were put together of which one had no end of its last line."""
+    scan, out = tmp_path / "scan.json", tmp_path / "out.json"
+    one, two = (json.dumps({"saddr": f"10.0.0.{at}", "sport": 80, **before}) for at in (1, 2))
+    scan.write_text(f"{one}{between}{two}\n{one}\n")
+    whole = between in ("", " ", '{"data":"}{"}')
+    assert enrich.main([str(scan), "--asn", str(table), "-o", str(out)]) == (0 if whole else 3)
+    found = [json.loads(line) for line in out.read_text().splitlines() if "saddr" in line]
+    assert [(record["saddr"], record["asn"]) for record in found] == [
+        ("10.0.0.1", 64500), ("10.0.0.2", 64500), ("10.0.0.1", 64500),
+    ]  # fmt: skip
+    assert capsys.readouterr().err.count("1 line of") == (not whole)
+
+
+def test_lengths_of_prefixes_are_no_ranges(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As RouteViews has them (pfx2as): 0.0.0.0 with 8 was taken for 0.0.0.0 to 0.0.0.8."""
+    for line in ("0.0.0.0\t8\t64500\n", "2001:db8::\t32\t64500_64501\n"):
+        (tmp_path / "pfx2as.tsv").write_text(line)
+        words = ["--asn", str(tmp_path / "pfx2as.tsv"), "-o", str(tmp_path / "out.json")]
+        assert enrich.main([str(scan), *words]) == 2
+        assert "the length of a prefix" in capsys.readouterr().err
+
+
 def test_mistakes_are_one_sentence(
     scan: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

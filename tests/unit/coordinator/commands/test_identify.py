@@ -61,6 +61,13 @@ def test_raw_from_stdin(identify: Any) -> None:
     ]
 
 
+def test_stdin_that_is_closed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    for words in ([], ["-"]):
+        assert identifycommand.main(words) == 2
+        assert "stdin is closed" in capsys.readouterr().err
+
+
 def test_raw_files_are_a_payload_each(identify: Any, tmp_path: Path) -> None:
     names = []
     for number, data in enumerate((FTP, SSH, b"")):

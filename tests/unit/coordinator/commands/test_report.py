@@ -125,6 +125,27 @@ def test_what_is_there_is_not_replaced_unless_asked(
     assert report.main([path, "--static", "-o", path, "--overwrite"]) == 2
 
 
+def test_the_page_is_none_of_what_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, older = (scan(tmp_path / name, [a_record("10.0.0.1", 80)]) for name in ("found.json", "older.json"))
+    for words in (
+        ["--metadata", "told.json"],
+        ["older.json", "--old-metadata", "told.json"],
+        ["older.json", "--asked", "told.json"],
+        ["found.metadata.json"],
+    ):
+        *named, last = words
+        told = tmp_path / last
+        told.write_text('{"program": "lzr", "format": 1}')
+        more = [str(tmp_path / word) if word.endswith(".json") else word for word in named]
+        more += [str(told)] if named else []
+        assert report.main([path, *more, "--static", "-o", str(told), "--overwrite"]) == 2, words
+        assert "is the input too" in capsys.readouterr().err
+        assert told.read_text().startswith("{")
+        told.unlink()
+    assert report.main(["-", older, "--asked", "-", "--static", "-o", str(tmp_path / "x.html")]) == 2
+    assert "cannot both come from stdin" in capsys.readouterr().err
+
+
 def test_without_plotly_there_is_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -224,6 +224,14 @@ def test_whom_to_block_and_why() -> None:
     assert parse("block 192.0.2.1 --reason \x1b[2J").reason == "\\x1b[2J"
 
 
+def test_an_order_may_name_a_thousand_networks(scan: Running) -> None:
+    networks = [f"2001:db8:{at:x}::/48" for at in range(1000)]
+    good, text = ask(scan.server.path, f"block {' '.join(networks)} --by alice")
+    assert good, text
+    with pytest.raises(CommandError, match="at most 32,767 bytes, not "):
+        parse(f"block {' '.join(networks * 2)}")
+
+
 def test_a_lease_in_seconds_from_a_moment() -> None:
     assert (parse("lease 60").seconds, parse("lease 60").since) == (60, None)
     assert parse("lease 60.5 --from 86412.25").since == 86412.25

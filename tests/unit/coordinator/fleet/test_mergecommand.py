@@ -171,6 +171,41 @@ def test_what_is_cut_damaged_or_no_record_is_counted_and_said(
     assert "was read up to where" in capsys.readouterr().err
 
 
+def test_several_records_on_a_line_are_each_one(
+    plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where files were put together of which one had no end of its last line."""
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    lines = [line for path in parts for line in path.read_text().splitlines()]
+    together = tmp_path / "together.json"
+    together.write_text("\n".join("".join(lines[at : at + 3]) for at in range(0, len(lines), 3)) + "\n")
+    assert merge(plan, tmp_path / "again.json", [together]) == 0
+    assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
+
+    bad = json.dumps({**json.loads(lines[0]), "saddr": "nobody"})
+    for text in (
+        f"{lines[0]}{lines[1]}\n{bad}\n",
+        f"{lines[0]}{bad} {lines[1]}\n",
+        f'{lines[1]}{{"x":1}}{lines[0]}\n',
+    ):
+        together.write_text(text)
+        capsys.readouterr()
+        assert merge(plan, tmp_path / "again.json", [together]) == mergecommand.MISSING
+        assert sorted(map(key, records(tmp_path / "again.json"))) == sorted(
+            map(key, map(json.loads, lines[:2]))
+        )
+        assert "1 line of" in capsys.readouterr().err
+
+
+def test_the_output_is_none_of_what_is_read(plan: Path, parts: list[Path], tmp_path: Path) -> None:
+    metadata = tmp_path / "run.metadata.json"
+    metadata.write_text('{"program":"lzr","format":1}')
+    for path in (metadata, plan.with_suffix(".lock.json")):
+        before = path.read_bytes()
+        assert merge(plan, path, [metadata, *parts]) == 2
+        assert path.read_bytes() == before
+
+
 def test_a_service_that_was_asked_twice_is_one_record(
     plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

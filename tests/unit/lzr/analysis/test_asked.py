@@ -9,7 +9,7 @@ import pytest
 
 from lzr import addresses
 from lzr.analysis.addressranges import Collected
-from lzr.analysis.asked import known, listed, names, number, shown
+from lzr.analysis.asked import known, listed, names, number, shown, swept
 from lzr.analysis.metadata import NoMetadata, check
 
 
@@ -132,6 +132,11 @@ def test_metadata_with_anything_in_the_place_of_sections_shows_nothing() -> None
     for ports in (["x", None], [1, float("inf")]):
         odd = metadata(options={"target_ports": [ports], "targets": [None, {}, "10.0.0.0/8"]})
         assert not known(odd, None).covers(at("10.0.0.1"), 80)
+
+
+@pytest.mark.parametrize("port", [float("inf"), float("nan"), 10**400, "x", None])
+def test_a_sweep_of_ports_that_are_none_shows_nothing(port: object) -> None:
+    assert not swept({"options": {"targets": ["10.0.0.0/8"], "target_ports": [[port, port]]}})
 
 
 def test_a_list_says_what_was_asked() -> None:

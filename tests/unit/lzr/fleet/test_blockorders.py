@@ -38,6 +38,7 @@ def test_a_line_that_was_cut_off() -> None:
         {"networks": ["example.org"]},
         {"networks": "192.0.2.0/24"},
         {"networks": [["192.0.2.0/24"]]},
+        {"networks": ["192.0.2.0/24"] * 1001},
         {"id": "../../../etc/pa"},
         {"at": float("nan")},
         {"at": "now"},
@@ -48,6 +49,18 @@ def test_a_line_that_was_cut_off() -> None:
 def test_what_is_no_order(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         order_of(ONE.plain() | change)
+
+
+def test_a_range_of_ipv6_is_a_network() -> None:
+    ends = [":".join(["2001", "0db8", *["ffff"] * 5, last]) for last in ("0000", "ffff")]
+    order = order_of(ONE.plain() | {"networks": ["-".join(ends)]})
+    assert read([line(order)]) == (Kept((order,)), 0)
+
+
+@pytest.mark.parametrize("at", ["1" + "0" * 400, "Infinity", "-1", '"now"'])
+def test_a_confirmation_at_no_time(at: str) -> None:
+    confirmed = f'{{"order": "{ONE.id}", "box": "fra1", "at": {at}}}'.encode()
+    assert read([line(ONE), confirmed]) == (Kept((ONE,)), 1)
 
 
 def test_a_reason_is_harmless_on_one_line() -> None:

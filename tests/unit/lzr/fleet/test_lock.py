@@ -62,6 +62,8 @@ def test_what_cannot_be_assigned() -> None:
     for source, to in (("fra1", ["fra1"]), ("fra1", ["nope"]), ("nope", ["fra1"])):
         with pytest.raises(UsageError):
             lock.assigned(source, to, "")
+    with pytest.raises(UsageError, match="ams1 is named twice"):
+        lock.assigned("fra1", ["ams1", "ams1"], "")
     with pytest.raises(UsageError, match="no shard to give up"):
         lock.assigned("fra1", ["ams1"], "").assigned("fra1", ["ams1"], "")
 

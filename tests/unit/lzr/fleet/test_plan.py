@@ -73,7 +73,8 @@ def test_a_plan_is_read() -> None:
         (("rate = 60000", "rate = 60000\nshards = 1"), "2 boxes need at least as many shards"),
         (("rate = 60000", 'rate = 60000\ndirectory = "var"'), "directory must be an absolute path"),
         (("rate = 60000", 'rate = 60000\ncontroller = "x"'), "controller must be host:port"),
-        (("rate = 60000", 'rate = 60000\ncontroller = "x:\u00b2"'), "controller must be host:port"),
+        (("rate = 60000", 'rate = 60000\ncontroller = "x:²"'), "controller must be host:port"),
+        (("rate = 60000", 'rate = 60000\ncontroller = "x:0008786999"'), "controller must be host:port"),
         (
             ("rate = 60000", 'rate = 60000\noptions = ["--handshake=http"]'),
             "options: unknown flag --handshake",

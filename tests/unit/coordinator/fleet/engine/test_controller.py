@@ -14,6 +14,7 @@ from coordinator.fleet.engine.boxstate import BoxRecord
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.controllerfiles import ControllerFiles
 from coordinator.fleet.engine.engine import BoxError, Engine, ReceivedReport, Unheard
+from lzr.errors import UsageError
 from lzr.fleet.blockorders import Kept
 from lzr.fleet.lock import Lock
 from lzr.fleet.steering import Wanted
@@ -89,6 +90,9 @@ class Files:
         return None
 
     def want(self, *_: object) -> None:
+        pass
+
+    def add(self, *_: object) -> None:
         pass
 
 
@@ -169,5 +173,17 @@ def test_who_is_to_go_on_while_it_is_away_goes_on_when_it_is_back() -> None:
         assert await made.tell("resume", [NAME]) == {NAME: "is not connected"}
         scan.here = True
         await until(lambda: scan.attends == 2)
+
+    steered(whole)
+
+
+def test_an_order_that_no_box_could_read_is_refused_before_it_is_kept() -> None:
+    async def whole(made: Controller, _: Scan) -> None:
+        for networks in ([f"10.0.{at >> 8}.{at & 255}" for at in range(1001)], ["example.org"]):
+            with pytest.raises(UsageError, match="the order "):
+                await made.block(networks, "", "")
+        assert not made.orders.orders
+        order, _missing = await made.block(["10.0.0.0/8"], "", "")
+        assert made.orders.orders == (order,)
 
     steered(whole)
