@@ -84,7 +84,7 @@ def of_toml(data: bytes, where: str = "the plan") -> Plan:
     if wide := wide_text(data):
         raise UsageError(f"{where}: {wide}")
     try:
-        table = tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise UsageError(f"{where}: is not UTF-8 text") from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -303,7 +303,8 @@ class FlowTable:
         theirs = np.isin(self.store.shards(flows), list(shards), kind="table")
         theirs &= ~self.timers.are_waiting(RETRANSMIT, slots)
         slots, flows = slots[theirs], pick(flows, theirs)
-        late = flows["ts"] + np.uint64(round(self.config.longest * 1e9)) < np.uint64(wall)
+        longest = min(round(self.config.longest * 1e9), wall)  # with the greatest -rn and -rt: millennia
+        late = flows["ts"] < np.uint64(wall - longest)
         late |= (repeats == 0) | (flows["counter"] >= _MOST_SENT)
         self.connections.ask_again(slots[~late], now)
         return int(np.count_nonzero(late))

@@ -262,7 +262,7 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
         data = read(path)
         if wide := wide_text(data):
             raise UsageError(f"--config {where}: {wide}")
-        table = tomllib.loads(data.decode())
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"--config {where}: {error.strerror or error}") from None
     except UnicodeDecodeError:

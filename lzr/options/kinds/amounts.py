@@ -6,6 +6,8 @@ from lzr.options.kinds.kind import ValueKind, real_number, show_number, show_ran
 
 _SECONDS = {"ms": 1e-3, "us": 1e-6, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # the longer first
 _THOUSANDS = {"k": 1e3, "m": 1e6, "g": 1e9}
+_LEAST_RATE = 1e-6
+"""A second. A judgement: with less, the time until the next one is beyond what clocks can hold."""
 MOST_SHARDS = 65535
 
 
@@ -17,7 +19,9 @@ def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str
             return None
         value = whole_number(text)
         if not low <= value <= high:
-            what = f"must be from {low} to {high}" if high < 10**9 else f"must be at least {low}"
+            what = f"must be from {low} to {high}"
+            if high >= 10**9:
+                what = f"must be at least {low}" if value < low else f"must be at most {high}"
             raise ValueError(f"{what} {unit}".rstrip())
         return value
 
@@ -30,7 +34,9 @@ def number_or_share(low: int, high: int) -> ValueKind:
     def parse(text: str) -> int | str:
         if not text.endswith("%"):
             value = whole_number(text)
-            if not low <= value <= high:
+            if value > high:
+                raise ValueError(f"must be at most {high}, or a percentage")
+            if value < low:
                 raise ValueError(f"must be at least {low}, or a percentage")
             return value
         try:
@@ -78,6 +84,8 @@ def per_second(metavar: str, unit: str, *, none: str = "") -> ValueKind:
             raise ValueError(f"must be more than 0 {unit} a second")
         if value > 1e15:
             raise ValueError("is too large")
+        if value < _LEAST_RATE:
+            raise ValueError("is too small: it is less than one in eleven days")
         return value
 
     return ValueKind(metavar, parse, show=lambda value: none if value is None else show_number(value))

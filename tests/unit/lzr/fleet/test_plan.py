@@ -33,6 +33,7 @@ port = 9000
 
 def test_a_plan_is_read() -> None:
     plan = of_toml(PLAN.encode())
+    assert of_toml(PLAN.encode("utf-8-sig")) == plan
     assert (plan.name, plan.rate, plan.shards, plan.input) == ("web", 60000, 64, "services.txt")
     assert plan.boxes == (
         Box("fra1", "eth0", ("198.51.100.10",), 2.0, None, "fra1", 8790),

@@ -113,9 +113,9 @@ def test_where_nothing_may_be_sent_again_the_answers_are_lost() -> None:
     play.over()
 
 
-def opened(count: int, shards: int) -> FlowTable:
+def opened(count: int, shards: int, **options: float) -> FlowTable:
     """A table of flows whose SYNs have left at 0."""
-    table = FlowTable(FlowConfig((ProbeTemplate((HELLO,)),), shards=shards))
+    table = FlowTable(FlowConfig((ProbeTemplate((HELLO,)),), shards=shards, **options))  # type: ignore[arg-type]
     rows = np.zeros(count, TARGET)
     rows["ticket"] = np.arange(count)
     rows["peer_lo"] = V4_MAPPED | np.arange(1, count + 1, dtype=np.uint64)
@@ -136,6 +136,11 @@ def test_the_other_shards_have_had_room() -> None:
     assert 100 < theirs < 300
     table.expire(5 * SECOND)
     assert table.retransmits == 400 + theirs
+
+
+def test_the_longest_waits_that_can_be_asked_for_are_never_over() -> None:
+    table = opened(4, shards=1, retransmit_wait=1e9, retransmit_number=255)
+    assert table.ask_again({0}, 3 * SECOND, EPOCH + 3 * SECOND) == 0
 
 
 def test_who_is_asked_again_is_not_silent_for_a_second_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shlex
@@ -200,6 +201,10 @@ def test_the_user() -> None:
         ("--dashboard-file a.png", "must end in .svg or .html"),
         ("-v 6", "must be from 0 to 5"),
         ("-n 0", "must be at least 1"),
+        ("-n 9999999999999999999", "must be at most 9223372036854775807, or a percentage"),
+        ("-N 9999999999999999999", "must be at most 9223372036854775807"),
+        ("--max-rate 1e-300", "is too small"),
+        ("-r 1e-7", "is too small"),
         ("-n x", "must be a whole number"),
         ("-p 80 -n 0% 192.0.2.1", "above 0%"),
         ("-p 80 -n 101% 192.0.2.1", "at most 100%"),
@@ -241,17 +246,20 @@ dashboard = false
 workers = "flow=6,collect=2"
 source-ip = "192.0.2.1"
 """
-    got = parse(["-t", "7", "--config", "x.toml", "--no-send-syns"], read=lambda _: toml)
-    assert got == Options(
-        handshakes=("wait", "http"),
-        rate=500.0,
-        timeout=7.0,
-        retransmit_wait=0.5,
-        dashboard=False,
-        flow_workers=6,
-        collect_workers=2,
-        source_ips=("192.0.2.1",),
-    )
+    for mark in (b"", codecs.BOM_UTF8):
+        got = parse(
+            ["-t", "7", "--config", "x.toml", "--no-send-syns"], read=lambda _, mark=mark: mark + toml
+        )
+        assert got == Options(
+            handshakes=("wait", "http"),
+            rate=500.0,
+            timeout=7.0,
+            retransmit_wait=0.5,
+            dashboard=False,
+            flow_workers=6,
+            collect_workers=2,
+            source_ips=("192.0.2.1",),
+        )
 
 
 def test_the_command_line_wins_wherever_it_stands() -> None:
