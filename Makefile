@@ -81,7 +81,7 @@ else
 endif
 
 # Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set). QUICK: a quarter
-# of the examples of each property (tests/effort.py); `make test` tries all.
+# of the examples of each property, and of what is large (tests/effort.py); `make test` tries all.
 PROCESSES := 2
 UNIT := $(PYTEST) -m unit -n $(PROCESSES) --dist loadfile
 unit: $(VENV)/.installed

@@ -1,4 +1,5 @@
-"""How many examples a property is tried with: all of them, or a quarter where a quick answer is wanted.
+"""How many examples a property is tried with, and how much of what is large: all, or a quarter where a quick
+answer is wanted.
 
 ``make unit`` sets QUICK, for somebody who waits; ``make test`` and continuous integration try all.
 """

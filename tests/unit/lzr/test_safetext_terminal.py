@@ -31,12 +31,15 @@ WRITES_SAFE_TEXT = {
 }
 
 
+PRINTING = ("print", "sys.stdout.write", "sys.stderr.write")
+
+
 def printing(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, ast.expr]]:
     """Line and argument of each call of print, and of each write to a standard stream."""
     for node in nodes:
         if not isinstance(node, ast.Call):
             continue
-        if ast.unparse(node.func) in ("print", "sys.stdout.write", "sys.stderr.write"):
+        if ast.unparse(node.func) in PRINTING:
             for argument in node.args:
                 yield node.lineno, argument
 
@@ -64,7 +67,7 @@ def test_all_that_is_printed_is_made_harmless() -> None:
     seen = 0
     for path in sorted([*(ROOT / "coordinator").rglob("*.py"), *(ROOT / "lzr").rglob("*.py")]):
         name = path.relative_to(ROOT).as_posix()
-        if name in WRITES_SAFE_TEXT:
+        if name in WRITES_SAFE_TEXT or not any(f"{word}(" in path.read_text() for word in PRINTING):
             continue
         for number, argument in printing(nodes(path)):
             seen += 1

@@ -18,9 +18,9 @@ from tests.fleet_driver import WALL, Fleet
 
 def seen(boxes: int = 3, seconds: int = 30, silent: float = 1e9, hostile: bool = False) -> Looked:
     fleet = Fleet(boxes, silent=silent, hostile=hostile)
-    for second in range(seconds):
-        look = fleet.look(second)
-    return look
+    for second in range(seconds - 1):
+        fleet.heard(second)
+    return fleet.look(seconds - 1)
 
 
 def drawn(look: Looked, width: int, height: int, **more: bool) -> list[Line]:

@@ -216,11 +216,9 @@ def test_masking_takes_linear_time(part: bytes) -> None:
 
     def cost(size: int) -> float:
         data = (part * size)[: size * 2]
-        best = 9.0
-        for _ in range(3):
-            began = time.process_time()
-            mask(data)
-            best = min(best, time.process_time() - began)
-        return best
+        began = time.process_time()
+        mask(data)
+        return time.process_time() - began
 
-    assert cost(64_000) < 100 * max(cost(4_000), 2e-4)
+    # Three times at most: other programs may be at work.
+    assert any(cost(64_000) < 100 * max(cost(4_000), 2e-4) for _ in range(3))
