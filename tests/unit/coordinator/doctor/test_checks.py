@@ -13,6 +13,7 @@ from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Findi
 from coordinator.processes import rights, users
 from coordinator.processes.users import User
 from lzr.options.table import Options
+from tests.rows import every_row
 from workers import confinement
 
 GOOD = HostFacts(
@@ -33,8 +34,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
     assert all(one.sentence and not one.sentence.endswith(".") for one in found)
 
 
-@pytest.mark.parametrize(
-    ("check", "change", "level", "says"),
+@every_row(
     [
         (
             checks.kernels,
@@ -91,7 +91,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
         (checks.confinement, {"no_filter": "no numbers"}, WARNING, "less tightly: no numbers"),
         (checks.confinement, {"landlock": 5}, OK, "Landlock 5, without scopes for signals"),
         (checks.scans, {"scans": ("pid 7", "pid 8")}, WARNING, "also running: pid 7, pid 8"),
-    ],
+    ]
 )
 def test_what_each_check_makes_of_a_host_that_differs(
     check: Check, change: dict[str, object], level: str, says: str

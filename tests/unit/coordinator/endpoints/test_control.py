@@ -19,6 +19,7 @@ from coordinator.endpoints.control import ControlServer
 from coordinator.endpoints.ctlcommands import Change, Command, CommandError, parse, rate, workers
 from coordinator.endpoints.named import ControlError
 from tests.controlled import Running
+from tests.rows import every_row
 
 
 def test_words_become_commands() -> None:
@@ -48,8 +49,7 @@ def test_words_become_commands() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "line",
+@every_row(
     [
         "",
         "dance",
@@ -75,7 +75,7 @@ def test_words_become_commands() -> None:
         "rate 1e400",
         "pause now",
         "status fully",
-    ],
+    ]
 )
 def test_what_is_not_understood_is_a_sentence(line: str) -> None:
     with pytest.raises(CommandError) as caught:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from msgspec.structs import replace
 
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, WorkerView
+from tests.rows import every_row
 
 CALM = Snapshot(
     phase=Phase.RUNNING,
@@ -21,8 +21,7 @@ CALM = Snapshot(
 )
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
+@every_row(
     [
         ({}, "nothing stands out"),
         ({"collectors": (ProcessView("collect 0", busy=0.97),)}, "collector 97% busy: -w collect=2 (or >"),
@@ -91,7 +90,7 @@ CALM = Snapshot(
         ({"draining": True, "in_flight": 12, "backlog": 0}, "asked to end: waiting for 12 flows"),
         ({"phase": Phase.STARTING}, "starting"),
         ({"phase": Phase.DONE}, "done"),
-    ],
+    ]
 )
 def test_each_cause_is_named(changes: dict[str, Any], said: str) -> None:
     sentence = bottleneck(replace(CALM, **changes))

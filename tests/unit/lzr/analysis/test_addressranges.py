@@ -11,6 +11,7 @@ from lzr.addresses import v4_number
 from lzr.analysis.addressranges import AddressRanges, Collected, plain_lines
 from lzr.ranges import Range, union
 from lzr.rows import V4_MAPPED
+from tests.rows import every_row
 
 LAST = V4_MAPPED | 0xFFFFFFFF
 EVERY = (1 << 128) - 1
@@ -37,7 +38,7 @@ def split(ranges: list[Range]) -> list[Range]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@every_row(range(30))
 def test_ranges_hold_the_addresses_that_they_were_made_of(seed: int) -> None:
     rng = random.Random(seed)
     ranges = some(rng, rng.choice((0, 1, 3, 20, 200)))

@@ -23,6 +23,7 @@ from lzr.rows import OUTCOME
 from tests import ROOT
 from tests.effort import examples
 from tests.recogexamples import replies as recog_replies
+from tests.rows import every_row
 from tests.unit.lzr.test_kernels import both
 
 SLOW = Classifier()
@@ -155,7 +156,7 @@ def test_what_is_identified(reply: bytes, identity: Identity) -> None:
     assert agree(reply) == identity
 
 
-@pytest.mark.parametrize("reply", LEFT)
+@every_row(LEFT)
 def test_what_is_left(reply: bytes) -> None:
     assert agree(reply) is None
 

@@ -9,6 +9,7 @@ import pytest
 from lzr.fingerprint import honeypot
 from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import PROTOCOLS
+from tests.rows import every_row
 
 BANNERS = {
     "ssh": b"SSH-2.0-OpenSSH_9.6\r\n",
@@ -20,7 +21,7 @@ BANNERS = {
 }
 
 
-@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(BANNERS, 2)))
+@every_row(list(itertools.permutations(BANNERS, 2)))
 def test_two_protocols_greetings_are_nobodys(first: str, second: str) -> None:
     found = Classifier((first,)).identify(BANNERS[first] + BANNERS[second])
     assert (found.label, found.application) == ("unknown", honeypot.NAME)

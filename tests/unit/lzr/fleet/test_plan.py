@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lzr.errors import UsageError
 from lzr.fleet.plan import Box, as_table, of_table, of_toml
+from tests.rows import every_row
 
 PLAN = """
 name = "web"
@@ -42,8 +43,7 @@ def test_a_plan_is_read() -> None:
     assert of_table(as_table(plan)) == plan
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
+@every_row(
     [
         (('name = "web"', ""), "name is missing"),
         (('name = "web"', 'name = "../web"'), "name must be 1 to 48 letters"),
@@ -103,7 +103,7 @@ def test_a_plan_is_read() -> None:
         ),
         (("[[box]]", "[[boxes]]"), "there is no box"),
         (('name = "web"', "name ="), "is not TOML"),
-    ],
+    ]
 )
 def test_a_mistake_is_one_sentence(change: tuple[str, str], sentence: str) -> None:
     assert change[0] in PLAN

@@ -13,6 +13,7 @@ from lzr.errors import UsageError
 from lzr.options import byport
 from lzr.options.handshakes import EPHEMERAL, IANA, NO_PREFERENCE
 from lzr.options.table import Options
+from tests.rows import every_row
 
 FILE = b"""\xef\xbb\xbfdefault = ["https", "wait"]   # of all others
 [ports]
@@ -64,9 +65,7 @@ def test_several_files_add_up() -> None:
     assert read() == byport.ByPort()
 
 
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
+@every_row([
         ((b"",), "names no port"),
         ((b"[ports]",), "names no port"),
         ((b"\xff",), "is not UTF-8 text"),
@@ -92,8 +91,7 @@ def test_several_files_add_up() -> None:
         ((b"[ports]\n80=['http']\n'70-90'=['tls']",), "port 80 stands in two places"),
         ((b"[ports]\n80=['http']", b"[ports]\n80=['http']"), "file1: port 80 stands in two places"),
         ((b"default=['http']", b"default=['tls']"), "default stands in another of the files"),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_a_mistake_is_one_sentence(files: tuple[bytes, ...], sentence: str) -> None:
     with pytest.raises(UsageError) as raised:
         read(*files)

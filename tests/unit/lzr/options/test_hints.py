@@ -190,7 +190,7 @@ ACCEPTED: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "values"), ACCEPTED, ids=[line for line, _ in ACCEPTED])
+@every_row(ACCEPTED)
 def test_what_means_the_same_is_taken(line: str, values: dict[str, object]) -> None:
     got, _ = handshakes.choose(parse.parse(shlex.split(line)))
     assert {attr: getattr(got, attr) for attr in values} == values

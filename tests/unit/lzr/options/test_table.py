@@ -60,7 +60,7 @@ REFERENCE: dict[str, tuple[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("flag", REFERENCE)
+@every_row(REFERENCE)
 def test_reference_flag(flag: str) -> None:
     attr, default = REFERENCE[flag]
     row = Options.rows[attr]

@@ -17,6 +17,7 @@ from lzr import protocols
 from lzr.fingerprint.classifier import Classifier
 from lzr.protocols import BY_NAME, PROTOCOLS, Host
 from lzr.protocols._protocol import Part
+from tests.rows import every_row
 
 CLASSIFY = Classifier().classify
 SALT = b"a1B2c3D4e5f6a1B2c3D4e5f6a1B2c3D"
@@ -252,7 +253,7 @@ VARIATIONS: dict[str, list[bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", VARIATIONS)
+@every_row(VARIATIONS)
 def test_what_the_specification_allows_gets_through(name: str) -> None:
     assert {reply: CLASSIFY(reply) for reply in VARIATIONS[name] if CLASSIFY(reply) != name} == {}
 

@@ -21,13 +21,13 @@ from lzr.records.filter import (
     parse,
     record_filter,
 )
+from tests.rows import every_row
 
 TYPES = {"fingerprint": str, "saddr": str, "ttl": int, "window": int, "ackingFirewall": bool, "RST": bool}
 RECORD = {"fingerprint": "http", "saddr": "192.0.2.7", "ttl": 64, "window": 0, "RST": False}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
+@every_row(
     [
         ("fingerprint = http", True),
         ("fingerprint == http", True),
@@ -57,7 +57,7 @@ RECORD = {"fingerprint": "http", "saddr": "192.0.2.7", "ttl": 64, "window": 0, "
         ("RST && ttl = 64 || ttl = 64", True),
         ("(ttl = 64 || ttl = 64) && RST", False),
         ("\n ttl\t=  64\n", True),
-    ],
+    ]
 )
 def test_meaning(text: str, expected: bool) -> None:
     assert compile_filter(text, TYPES)(RECORD) is expected

@@ -225,8 +225,7 @@ def test_zmap_csv() -> None:
 
 
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize(
-    ("line", "address", "port"),
+@every_row(
     [
         ("1.2.3.4:80", "1.2.3.4", 80),
         ("1.2.3.4;65535", "1.2.3.4", 65535),
@@ -240,7 +239,7 @@ def test_zmap_csv() -> None:
         ("2001:db8::1,443", "2001:db8::1", 443),
         ("2001:db8::1;443", "2001:db8::1", 443),
         ("[::ffff:1.2.3.4]:443", "1.2.3.4", 443),
-    ],
+    ]
 )
 def test_list_lines(line: str, address: str, port: int) -> None:
     (row,) = listed(line.encode()).rows
@@ -249,8 +248,7 @@ def test_list_lines(line: str, address: str, port: int) -> None:
 
 
 @pytest.mark.usefixtures("kernels")
-@pytest.mark.parametrize(
-    ("line", "reason"),
+@every_row(
     [
         ("1.2.3.4", "no port"),
         ("exa mple.com:80", "not an address and a port"),
@@ -271,7 +269,7 @@ def test_list_lines(line: str, address: str, port: int) -> None:
         ("[ff02::1]:80", "multicast"),
         ('{"saddr": "1.2.3.4"}', "without saddr and sport"),
         ("1.2.3.4:\u0663", "65535"),
-    ],
+    ]
 )
 def test_list_lines_that_are_refused(line: str, reason: str) -> None:
     batch = listed(line.encode() + b"\n")

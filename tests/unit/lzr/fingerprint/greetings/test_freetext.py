@@ -86,7 +86,7 @@ NOT_NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("reply", "product", "version"), NAMED)
+@every_row(NAMED)
 def test_what_greetings_name(reply: bytes, product: str, version: str) -> None:
     found = identify(reply)
     assert (found.product, found.version) == (product, version)

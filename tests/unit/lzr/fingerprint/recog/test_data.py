@@ -13,6 +13,7 @@ from lzr.fingerprint.recog.table import LONGEST
 from tests import ROOT
 from tests.effort import QUICK
 from tests.recogexamples import table
+from tests.rows import every_row
 
 EVERY = 47
 """Of the patterns that no length is forbidden to, which are many, one in so many is counted."""
@@ -39,7 +40,7 @@ def test_each_row_is_whole() -> None:
             assert all(word == word.lower() for word in (*row.starts, *row.holds))
 
 
-@pytest.mark.parametrize("name", sorted(data.TABLES))
+@every_row(sorted(data.TABLES))
 def test_no_pattern_takes_many_steps_over_a_text_of_its_limit(name: str) -> None:
     """Steps, not seconds. Some of the originals take 10^8."""
     rows = table(name).rows

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 from lzr.fingerprint.recog.data import TABLES
 from lzr.fingerprint.recog.table import LONGEST, MOST_TRIED, Table
 from tests.recogexamples import examples, table
+from tests.rows import every_row
 
 
 def made(*rows: list[object]) -> Table:
@@ -48,7 +47,7 @@ def test_a_text_beyond_a_rows_limit_is_not_tried() -> None:
     assert rows.match(b"a" * 8 + b"b") is None
 
 
-@pytest.mark.parametrize("name", sorted(TABLES))
+@every_row(sorted(TABLES))
 def test_no_text_is_tried_on_more_than_a_few_patterns(name: str) -> None:
     """Not even one that holds a word of everything."""
     asked = table(name)
