@@ -122,8 +122,9 @@ def _ports(text: str | None) -> tuple[int, int]:
     if text is None:
         return DEFAULT_PORTS
     low, _, high = text.partition("-")
-    if not (low.isascii() and low.isdigit() and (not high or (high.isascii() and high.isdigit()))):
-        raise GuardError(f"{text!r} is not a range of source ports, as in {DEFAULT_RANGE}")
+    digits = low.isascii() and low.isdigit() and (not high or (high.isascii() and high.isdigit()))
+    if not digits or len(text) > 64:
+        raise GuardError(f"{text[:64]!r} is not a range of source ports, as in {DEFAULT_RANGE}")
     return int(low), int(high or low)
 
 

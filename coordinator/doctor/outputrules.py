@@ -8,13 +8,14 @@ targets they concern shows in the scan (records with the reason ``send_refused``
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from coordinator.doctor.checks import OK, WARNING, Finding
 from coordinator.guard import tablenames
 from coordinator.guard.firewall import ToolError, find_tool, run
 
+_VERDICTS = ("drop", "reject", "jump", "goto", "xt")
 _HOOKS = ("egress", "output", "postrouting")
 _NAMED = 4  # chains that a sentence names
 
@@ -46,13 +47,11 @@ def droppers(objects: list[dict[str, Any]], interface: str | None) -> list[str]:
                 chains[what["family"], what["table"], what["name"]] = what
             elif kind == "rule":
                 key = what["family"], what["table"], what["chain"]
-                for expression in what.get("expr", []):
-                    if {"drop", "reject"} & expression.keys() or _drops(expression.get("xt")):
+                for verdict, target in _verdicts([what.get("expr", []), *_maps(objects, what)]):
+                    if verdict in ("drop", "reject") or (verdict == "xt" and _drops(target)):
                         drops.add(key)
-                    for verdict in ("jump", "goto"):
-                        target = expression.get(verdict)
-                        if isinstance(target, dict):
-                            jumps.setdefault(key, set()).add((*key[:2], str(target.get("target"))))
+                    elif isinstance(target, dict):
+                        jumps.setdefault(key, set()).add((*key[:2], str(target.get("target"))))
     found = []
     for key, chain in chains.items():
         if chain.get("hook") not in _HOOKS or tablenames.is_ours(key[1]) or not _is_on(chain, interface):
@@ -60,6 +59,34 @@ def droppers(objects: list[dict[str, Any]], interface: str | None) -> list[str]:
         if chain.get("policy") == "drop" or _reached(key, jumps) & drops:
             found.append(f"{' '.join(key)} ({chain['hook']})")
     return found
+
+
+def _verdicts(what: object) -> Iterator[tuple[str, object]]:
+    """What a rule, or a map of verdicts, may do with a packet: drop, reject, jump, goto, and targets of
+    iptables. nft may write an expression that it has no JSON for as a text."""
+    if isinstance(what, list):
+        for part in what:
+            yield from _verdicts(part)
+    elif isinstance(what, dict):
+        for name, value in what.items():
+            if name in _VERDICTS:
+                yield name, value
+            else:
+                yield from _verdicts(value)
+
+
+def _maps(objects: list[dict[str, Any]], rule: dict[str, Any]) -> Iterator[object]:
+    """The elements of maps that a rule takes a verdict from by name (``vmap @name``)."""
+    for expression in rule.get("expr", []):
+        named = expression.get("vmap") if isinstance(expression, dict) else None
+        name = named.get("data") if isinstance(named, dict) else None
+        for item in objects if isinstance(name, str) else ():
+            one = item.get("map")
+            if one and (one["family"], one["table"], f"@{one['name']}") == (
+                *(rule[key] for key in ("family", "table")),
+                name,
+            ):
+                yield one.get("elem", [])
 
 
 def _reached(

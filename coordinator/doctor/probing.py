@@ -40,6 +40,10 @@ TIMEOUT = 0.5
 BRIDGES = Path("/proc/sys/net/bridge")
 
 
+_OWN = ("127.0.0.1", "::1")
+_ANY = 65535  # a port for a guard that is not tried
+
+
 def route(options: Options, target: str | None) -> tuple[Finding, Network | None]:
     """The way to a target (None: the Internet), with the next hop asked for its MAC."""
     try:
@@ -99,7 +103,7 @@ def guarding(
     """Put a guard up over one port of ours, see that the kernel keeps quiet there, and take it away."""
     if options.guard == "none":
         return Finding("guard", WARNING, "none is wanted, so the kernel resets what it does not know")
-    address = next((text for text in wanted.sources if is_own(text)), "127.0.0.1")
+    address = next((text for text in (*wanted.sources, *_OWN) if is_own(text)), _OWN[0])
     port = _free_port(address)
     try:
         before = refused(address, port)
@@ -171,9 +175,12 @@ def files(paths: Sequence[str | None]) -> Finding | None:
 def _free_port(address: str) -> int:
     """A port on which nobody listens, and which nobody else is given while we use it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.bind((address, 0))
-        return int(sock.getsockname()[1])
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.bind((address, 0))
+            return int(sock.getsockname()[1])
+    except OSError:  # the loopback was never set up, as in some containers: then nothing is refused there
+        return _ANY
 
 
 def _bridged(bridges: Path) -> str:

@@ -35,7 +35,8 @@ def threads_of(uid: int, root: Path = Path("/")) -> int:
     count = 0
     for status in root.glob("proc/[0-9]*/status"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+            lines = status.read_text(errors="replace").splitlines()  # a process's name may be any bytes
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
             if int(fields.get("Uid", "-1").split()[0]) == uid:
                 count += int(fields.get("Threads", "0"))
     return count

@@ -141,6 +141,10 @@ def canonical(text: str) -> str:
     if not (plain and 1 <= int(length_text) <= bits):
         raise GuardError(f"{text!r} is not a source address or prefix")
     length = int(length_text)
+    if packed.startswith(_MAPPED) and length >= 96:
+        packed, bits, length = packed[12:], 32, length - 96
+        if not length:
+            raise GuardError(f"{text!r} is not a source address or prefix")
     number = int.from_bytes(packed, "big") >> (bits - length) << (bits - length)
     shown = inet_ntop(AF_INET if bits == 32 else AF_INET6, number.to_bytes(bits // 8, "big"))
     return shown if length == bits else f"{shown}/{length}"
@@ -174,7 +178,7 @@ def default_interface() -> str | None:
         ("/proc/net/ipv6_route", 9, 0, 1),
     ):
         try:
-            with open(path) as table:
+            with open(path, errors="surrogateescape") as table:  # an interface's name may be any bytes
                 rows = [line.split() for line in table]
         except OSError:
             continue

@@ -89,7 +89,7 @@ class Iptables:
                 if program == self.six and not cover.six:
                     continue
                 raise
-            found += [line for line in listing.splitlines() if f"--comment {name} " in line]
+            found += [line for line in listing.splitlines() if _comment(_words(line)) == name]
         return "\n".join(found)
 
     def is_whole(self, listing: str, name: str, cover: Cover, ways: Sequence[str]) -> bool:
@@ -152,11 +152,9 @@ class Iptables:
                     continue
                 raise
             for line in listing.splitlines():
-                words = line.replace('"', "").split()
-                if words[:1] == ["-A"] and "--comment" in words:
-                    name = words[words.index("--comment") + 1]
-                    if tablenames.is_ours(name):
-                        found.append((program, words, name))
+                words = _words(line)
+                if words[:1] == ["-A"] and tablenames.is_ours(name := _comment(words)):
+                    found.append((program, words, name))
         return found
 
     def _lines(self, name: str) -> list[tuple[str, list[str]]]:
@@ -170,6 +168,18 @@ class Iptables:
             except ToolError:
                 if (program, words) in ((who, rule) for who, rule, _ in self._all_lines()):
                     raise
+
+
+def _words(line: str) -> list[str]:
+    """The words of a rule; old versions put every comment in quotes."""
+    return line.replace('"', "").split()
+
+
+def _comment(words: list[str]) -> str:
+    """The word behind ``--comment``; empty where there is none, or a comment without a word ends the rule."""
+    if "--comment" not in words:
+        return ""
+    return "".join(words[words.index("--comment") + 1 :][:1])
 
 
 def _insert(program: str, rule: list[str]) -> list[str]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _NOBODY = 0xFFFFFFFF
 """No user has this number. The kernel's own RSTs have no user, so they are not compared with it."""
+MODES = {"unclaimed": "auto", "early": "ingress"}
+"""By a chain that only such a guard has, its mode; another has mode ``output``."""
 FAMILIES = (("ip", "four", "ipv4_addr"), ("ip6", "six", "ipv6_addr"))
 
 
@@ -132,12 +134,7 @@ class Nft:
 
     def listing(self, name: str, cover: Cover, ways: Sequence[str]) -> str:
         """The guard as it stands, without its counters, for comparison; nothing if it does not stand."""
-        try:
-            return run([self.path, "-s", "list", "table", "inet", name])
-        except ToolError as error:
-            if error.forbidden or name in self.names():
-                raise
-            return ""
+        return self._text(name, "-s")
 
     def is_whole(self, listing: str, name: str, cover: Cover, ways: Sequence[str]) -> bool:
         """Whether as many rules stand in a listing as the guard has."""
@@ -154,11 +151,22 @@ class Nft:
         found = []
         for name in self.names():
             try:
-                listing = json.loads(run([self.path, "-j", "list", "table", "inet", name]))
-            except ToolError:
-                continue  # taken away since it was listed
-            found.append(_describe(name, listing["nftables"]))
+                objects = json.loads(run([self.path, "-j", "list", "table", "inet", name]))["nftables"]
+            except ToolError:  # taken away since it was listed, or an nft that was built without JSON
+                if text := self._text(name):
+                    found.append(_describe_text(name, text))
+                continue
+            found.append(_describe(name, objects))
         return found
+
+    def _text(self, name: str, *flags: str) -> str:
+        """The guard as nft lists it; nothing if it does not stand."""
+        try:
+            return run([self.path, *flags, "list", "table", "inet", name])
+        except ToolError as error:
+            if error.forbidden or name in self.names():
+                raise
+            return ""
 
 
 def _rules_in(listing: str) -> int:
@@ -188,11 +196,37 @@ def _describe(name: str, objects: list[dict[str, Any]]) -> Standing:
             for element in item["set"].get("elem", []):
                 seen.addresses += tuple(_members(element))
         elif "chain" in item:
-            mode = {"unclaimed": "auto", "early": "ingress"}.get(str(item["chain"]["name"]))
-            seen.mode = mode or seen.mode
+            seen.mode = MODES.get(str(item["chain"]["name"]), seen.mode)
         elif "rule" in item:
             _describe_rule(seen, item["rule"])
     return seen
+
+
+def _describe_text(name: str, listing: str) -> Standing:
+    """The same from nft's text."""
+    import re
+
+    seen, chain = Standing(name, "nft"), ""
+    for elements in re.findall(r"elements = \{([^}]*)\}", listing):
+        seen.addresses += tuple(clean for member in elements.split(",") for clean in spans(member.strip()))
+    for line in listing.splitlines():
+        if found := re.match(r"\s*chain (\w+)", line):
+            chain = found[1]
+            seen.mode = MODES.get(chain, seen.mode)
+        if found := re.search(r"\bcounter packets (\d+)", line):
+            _count(seen, chain, int(found[1]))
+        if chain == "resets":
+            seen.wide |= 'oifname != "lo"' in line
+            if found := re.search(r"\btcp sport (\d+)(?:-(\d+))?", line):
+                seen.ports = int(found[1]), int(found[2] or found[1])
+    return seen
+
+
+def _count(seen: Standing, chain: str, packets: int) -> None:
+    if chain == "resets":
+        seen.resets += packets
+    else:
+        seen.segments += packets
 
 
 def _members(element: Any) -> list[str]:
@@ -209,11 +243,7 @@ def _members(element: Any) -> list[str]:
 def _describe_rule(seen: Standing, rule: dict[str, Any]) -> None:
     for expression in rule["expr"]:
         if "counter" in expression:
-            packets = int(expression["counter"]["packets"])
-            if rule["chain"] == "resets":
-                seen.resets += packets
-            else:
-                seen.segments += packets
+            _count(seen, rule["chain"], int(expression["counter"]["packets"]))
         elif "match" in expression and rule["chain"] == "resets":
             left, right = expression["match"]["left"], expression["match"]["right"]
             if left.get("payload", {}).get("field") == "sport":

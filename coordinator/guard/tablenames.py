@@ -130,9 +130,9 @@ def _age(start: int) -> float:
 def _inner_pid(pid: str) -> int:
     """The pid that a process has in its own namespace, last on the line ``NSpid:``."""
     try:
-        with open(f"/proc/{pid}/status") as status:
+        with open(f"/proc/{pid}/status", "rb") as status:  # the name of a process may be any bytes
             for line in status:
-                if line.startswith("NSpid:"):
+                if line.startswith(b"NSpid:"):
                     return int(line.split()[-1])
     except OSError:
         pass

@@ -122,7 +122,7 @@ def expand_sources(items: Iterable[str], limit: int = MOST_SOURCES) -> tuple[str
             raise NetworkError(f"--source-ip: {item!r} is not an address, prefix or range") from None
         if len(found) + count > limit:
             raise NetworkError(f"--source-ip: {item!r} makes more than {limit} source addresses")
-        found.update(dict.fromkeys(map(str, members)))
+        found.update(dict.fromkeys(str(_plain(member)) for member in members))
     return tuple(found)
 
 
@@ -286,7 +286,7 @@ class _Finder:
         message = self._kernel.ask(nl.GETLINK, nl.LINK.pack(0, 0, index, 0, 0))[0]
         _, kind, index, flags, _ = message.fields
         attributes = message.attributes
-        name = attributes[nl.IFLA_IFNAME].rstrip(b"\0").decode()
+        name = attributes[nl.IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "replace")
         mtu = struct.unpack("=I", attributes[nl.IFLA_MTU])[0]
         return _Link(name, index, mtu, flags, kind, attributes.get(nl.IFLA_ADDRESS, b""))
 

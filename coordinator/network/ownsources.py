@@ -92,11 +92,11 @@ class OwnSources:
 def is_own(text: str) -> bool:
     """Whether an address is this host's, so that one can bind to it."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.bind((text, 0))
-        except OSError:
-            return False
+    except OSError:  # also of a kernel without IPv6
+        return False
     return True
 
 

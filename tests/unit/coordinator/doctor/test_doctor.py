@@ -119,3 +119,7 @@ def test_who_is_not_root_is_told_so(everybodys: Path) -> None:
     done = run(*(() if os.geteuid() else become), everybodys, "doctor", check=False)
     assert done.returncode == 2
     assert "fault    capabilities  raw packets and firewall rules need root" in done.stdout
+
+
+def test_where_nothing_can_be_tried_there_is_a_port_all_the_same() -> None:
+    assert probing._free_port("192.0.2.77") == 65535

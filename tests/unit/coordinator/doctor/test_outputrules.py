@@ -21,6 +21,16 @@ def rule(name: str, *expr: Any, family: str = "inet", table: str = "t") -> dict[
     return {"rule": {"family": family, "table": table, "chain": name, "expr": list(expr)}}
 
 
+def vmap(data: Any) -> dict[str, Any]:
+    key = {"ct": {"key": "state"}}
+    return {"vmap": {"key": key, "data": data if isinstance(data, str) else {"set": data}}}
+
+
+def verdicts(name: str, elements: list[Any], table: str = "t") -> dict[str, Any]:
+    return {"map": {"family": "inet", "table": table, "name": name, "map": "verdict", "elem": elements}}
+
+
+OUT = ["inet t o (output)"]
 DROP_OUT = {"xt": {"type": "target", "name": "REJECT"}}
 NETDEV = ["netdev t e (egress)"]
 RESET = {"reject": {"type": "tcp reset"}}
@@ -41,6 +51,14 @@ DROP, JUMP = {"drop": None}, {"jump": {"target": "inner"}}
         ([chain("e", "egress", dev=["eth1", "eth0"]), rule("e", DROP)], ["inet t e (egress)"]),
         ([chain("o", "output"), chain("inner"), rule("o", JUMP), rule("inner", DROP)], ["inet t o (output)"]),
         ([chain("o", "output"), chain("inner"), rule("o", JUMP), rule("inner", JUMP)], []),
+        ([chain("o", "output"), rule("o", "dup to 192.0.2.1", None, DROP)], ["inet t o (output)"]),
+        ([chain("o", "output"), rule("o", "dup to 192.0.2.1", None)], []),
+        ([chain("o", "output"), rule("o", vmap([["invalid", DROP], ["new", {"accept": None}]]))], OUT),
+        ([chain("o", "output"), rule("o", vmap([["new", {"accept": None}]]))], []),
+        ([chain("o", "output"), chain("inner"), rule("o", vmap([[80, JUMP]])), rule("inner", DROP)], OUT),
+        ([verdicts("m", [[80, DROP]]), chain("o", "output"), rule("o", vmap("@m"))], OUT),
+        ([verdicts("m", [[80, DROP]], "u"), chain("o", "output"), rule("o", vmap("@m"))], []),
+        ([verdicts("m", [[80, DROP]]), chain("o", "output"), rule("o", vmap("@n"))], []),
         ([chain("o", "output"), rule("o", DROP_OUT)], ["inet t o (output)"]),
         ([chain("resets", "output", table="lzr_1_2_3_4"), rule("resets", DROP, table="lzr_1_2_3_4")], []),
     ],

@@ -63,3 +63,10 @@ def test_our_own_threads_count() -> None:
         ends.set()
         for thread in running:
             thread.join(60)
+
+
+def test_a_process_counts_whatever_its_name(tmp_path: Path) -> None:
+    status = tmp_path / "proc/4711/status"
+    status.parent.mkdir(parents=True)
+    status.write_bytes(b"Name:\tcaf\xc3\nUid:\t7\t7\t7\t7\nThreads:\t5\n")
+    assert threads_of(7, tmp_path) == 5

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.guard import tablenames
+from coordinator.guard import iptables, nft, tablenames
 from coordinator.guard.firewall import GuardError, ToolError, canonical, make_cover, run, spans
 from tests.host_net import (
     BOX,
     ROOT,
 )
+from tests.oddnames import oddly_named
 
 
 @given(st.text())
@@ -111,3 +112,86 @@ def test_what_is_no_range_of_ports(ports: tuple[int, int]) -> None:
 def test_what_is_no_interface(name: str) -> None:
     with pytest.raises(GuardError, match="no network interface"):
         make_cover([BOX], (1, 2), name)
+
+
+def test_a_name_of_a_process_may_be_any_bytes() -> None:
+    with oddly_named() as process:
+        assert tablenames._inner_pid(str(process.pid)) == process.pid
+
+
+def test_a_mapped_prefix_is_one_of_ipv4() -> None:
+    assert make_cover(["::ffff:192.0.2.0/126", "::ffff:192.0.2.9"], (1, 2)).four == (
+        "192.0.2.0/30", "192.0.2.9",
+    )  # fmt: skip
+    assert spans("::ffff:0:0/97") == ["0.0.0.0/1"]
+    with pytest.raises(GuardError):
+        canonical("::ffff:0:0/96")
+
+
+FOREIGN = """\
+-P OUTPUT ACCEPT
+-A OUTPUT -m comment --comment ""
+-A OUTPUT -m comment --comment "not --comment" -j ACCEPT
+-A OUTPUT -p tcp -m comment --comment {name} -j DROP
+"""
+
+
+@pytest.mark.parametrize("name", ["lzr_manual_1_2", '"lzr_manual_1_2"'])
+def test_rules_of_others_are_passed_over(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(iptables, "run", lambda words: FOREIGN.format(name=name) if "OUTPUT" in words else "")
+    guards = iptables.Iptables("iptables")
+    guards.six = None
+    assert guards.names() == ["lzr_manual_1_2"]
+    listed = guards.listing("lzr_manual_1_2", make_cover([], (1, 2)), ("resets",))
+    assert listed.splitlines() == FOREIGN.format(name=name).splitlines()[3:]
+
+
+WITHOUT_JSON = """\
+table inet lzr_manual_2_3 {
+    set four {
+        type ipv4_addr
+        flags interval
+        elements = { 10.0.0.0-10.0.0.6, 10.1.2.3,
+                 10.1.2.4/31 }
+    }
+
+    set six {
+        type ipv6_addr
+    }
+
+    chain resets {
+        type filter hook output priority raw; policy accept;
+        meta skuid != 4294967295 accept
+        tcp sport 2-3 tcp flags & rst == rst oifname != "lo" counter packets 5 bytes 200 drop
+        tcp sport 2-3 tcp flags & rst == rst ip saddr @four counter packets 2 bytes 80 drop
+    }
+
+    chain orphans {
+        counter packets 4 bytes 160 drop
+    }
+
+    chain unclaimed {
+        type filter hook input priority raw; policy accept;
+    }
+}
+"""
+
+
+def test_a_guard_is_described_by_an_nft_without_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(words: list[str], text: str = "") -> str:
+        if "-j" in words:
+            raise ToolError("JSON support not compiled-in", forbidden=False)
+        if "tables" in words:
+            return "table inet lzr_manual_2_3\ntable inet lzr_manual_4_5\n"
+        if words[-1] == "lzr_manual_4_5" and not gone:
+            raise ToolError("Error: it is odd", forbidden=False)
+        return WITHOUT_JSON
+
+    gone = True
+    monkeypatch.setattr(nft, "run", run)
+    seen = nft.Nft("nft").standing()[0]
+    assert seen.addresses == ("10.0.0.0/30", "10.0.0.4/31", "10.0.0.6", "10.1.2.3", "10.1.2.4/31")
+    assert (seen.ports, seen.mode, seen.wide, seen.resets, seen.segments) == ((2, 3), "auto", True, 7, 4)
+    gone = False
+    with pytest.raises(ToolError, match="odd"):
+        nft.Nft("nft").standing()

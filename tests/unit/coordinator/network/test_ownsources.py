@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import errno
+import os
+import socket
 
-from coordinator.network.ownsources import OwnSources
+import numpy as np
+import pytest
+
+from coordinator.network.ownsources import OwnSources, is_own
 from coordinator.network.survey import MOST_SOURCES
 from lzr import addresses
 from lzr.rows import TARGET, Opening, Rows
@@ -47,3 +52,11 @@ def test_no_more_than_a_few_are_taken_up() -> None:
     assert own.note_seen([rows(*many)])
     assert seen(own) == many[:MOST_SOURCES]
     assert not own.note_seen([rows(*many)])
+
+
+def test_of_a_family_that_the_kernel_has_not_no_address_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert not is_own("2001:db8::1")
