@@ -84,7 +84,7 @@ def holders(descriptor: int) -> list[Holder]:
                 with contextlib.suppress(OSError):
                     there = os.stat(process / "fd" / number)
                     if os.path.samestat(there, status) and (held := _held(process / "fdinfo" / number)):
-                        name = plain((process / "comm").read_text().strip(), _NAME)
+                        name = plain((process / "comm").read_text(errors="replace").strip(), _NAME)
                         found.append(Holder(int(process.name), name, held == "writes"))
     return found
 

@@ -13,7 +13,8 @@ def folders(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path
     version 2 need not have the controller's files.
     """
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        # The name of a group may be any bytes but a line feed, as that of a file.
+        lines = (root / "proc/self/cgroup").read_text(errors="surrogateescape").split("\n")[:-1]
     except OSError:
         return
     for line in lines:

@@ -112,7 +112,7 @@ def _interrupt_names(root: Path) -> dict[int, str]:
     """What /proc/interrupts calls each interrupt: the last word of its line."""
     found = {}
     with contextlib.suppress(OSError):
-        for line in (root / "proc/interrupts").read_text().splitlines():
+        for line in (root / "proc/interrupts").read_text(errors="replace").splitlines():
             number, colon, rest = line.partition(":")
             if colon and number.strip().isdigit() and rest.split():
                 found[int(number)] = rest.split()[-1]

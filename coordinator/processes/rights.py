@@ -114,7 +114,7 @@ def may_renice(held: int | None = None, directory: str = "/proc/self") -> bool:
 
 def capabilities() -> int:
     """The effective set of this process, one bit each (capabilities(7))."""
-    with open("/proc/self/status") as status:
+    with open("/proc/self/status", errors="replace") as status:  # the name of a process may be any bytes
         for line in status:
             if line.startswith("CapEff:"):
                 return int(line.split()[1], 16)

@@ -111,3 +111,9 @@ def test_interrupts_of_a_virtual_card(tmp_path: Path) -> None:
     assert bound("eth0", workers, (0, 1), tmp_path).endswith(
         "echo 0 > /proc/irq/38/smp_affinity_list; echo 0 > /proc/irq/39/smp_affinity_list"
     )
+
+
+def test_an_interrupt_may_be_called_anything(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/interrupts").write_bytes(b"  7:  1  edge  caf\xc3-rx-0\n  8:  1  edge  eth0-rx-0\n")
+    assert list(interrupts("eth0", tmp_path)) == [8]
