@@ -35,6 +35,8 @@ from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
+from coordinator.files.reach import give
+from coordinator.files.renaming import sync_names
 from lzr.errors import UsageError, printable
 from lzr.options import resume
 from lzr.options.table import Options
@@ -42,8 +44,7 @@ from lzr.options.table import Options
 _TIMEOUT = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
 HANDED = "LZR_CHECKPOINT_LOCK"
-"""Environment variable with the descriptor of the lock of the checkpoint's directory, if our parent handed it
-down."""
+"""Variable: descriptor of the lock of the checkpoint's directory, where our parent handed it on."""
 
 _PATHS = ("input_file", "output_file")
 
@@ -149,8 +150,12 @@ class Checkpoint:
             return
         self._next = now + pause(sweep=bool(self.options.target_ports), took=self._took)
         what = self._snapshot(outputs(), summary()), list(descriptors), len(self.blocks)
-        self.thread = threading.Thread(target=self._save, args=what, daemon=True)
-        self.thread.start()
+        thread = threading.Thread(target=self._save, args=what, daemon=True)
+        try:
+            thread.start()
+            self.thread = thread
+        except RuntimeError as error:  # ulimit -u, -v, a control group's pids.max: the next time, perhaps
+            self._trouble = f"cannot write the checkpoint in {self._directory}: {error}"
 
     def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
         """Save the last checkpoint and wait for it. Returns what went wrong, or an empty text."""
@@ -223,8 +228,7 @@ def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open("checkpoint.new", flags, 0o644, dir_fd=place)
     try:
-        if invoker is not None:
-            os.fchown(descriptor, *invoker)
+        give(descriptor, invoker)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
@@ -232,7 +236,7 @@ def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
     finally:
         os.close(descriptor)
     os.replace("checkpoint.new", "checkpoint", src_dir_fd=place, dst_dir_fd=place)
-    os.fsync(place)
+    sync_names(place)
 
 
 def load(directory: Path, place: int | None = None) -> Saved | None:
@@ -317,8 +321,7 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
                 raise FileExistsError
             # Who can read it can lock it.
             lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=place)
-            if invoker is not None:
-                os.fchown(lock, *invoker)
+            give(lock, invoker)
         except FileExistsError:
             lock = os.open("lock", flags, dir_fd=place)
     except FileNotFoundError as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from coordinator.files.opening import WhileWaiting, is_regular, open_written
-from coordinator.files.reach import reach
+from coordinator.files.reach import give, reach
 from coordinator.files.renaming import rename_new
 from coordinator.processes.users import invoking_user
 from lzr.errors import UsageError, printable
@@ -127,8 +127,7 @@ def _unnamed(
             except OSError as error:
                 raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
             named = True
-        if invoker is not None:
-            os.fchown(descriptor, *invoker)
+        give(descriptor, invoker)
 
         def keep(overwrite: bool) -> None:
             nonlocal named

@@ -17,7 +17,7 @@ from typing import IO, Any
 from msgspec import Struct
 
 from coordinator.files import holders
-from coordinator.files.reach import Place, reach, trusted
+from coordinator.files.reach import Place, give, reach, trusted
 from lzr.errors import UsageError, printable
 
 _STEP = 0.1  # seconds between two looks whether a FIFO has a reader
@@ -226,8 +226,8 @@ def _open(
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not made:
             _suspect(place, name, invoker, status)
-        elif invoker is not None:
-            os.fchown(descriptor, *invoker)
+        else:
+            give(descriptor, invoker)
     except (OSError, UsageError):
         os.close(descriptor)
         raise

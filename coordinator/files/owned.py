@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from coordinator.files.reach import Place, reach, trusted
+from coordinator.files.reach import Place, give, reach, trusted
 from lzr.errors import UsageError, printable
 
 
@@ -34,8 +34,8 @@ def enter(
     if wrong:
         os.close(place)
         raise UsageError(f"cannot use {shown} {purpose}: {wrong}")
-    if made and invoker is not None:
-        os.fchown(place, *invoker)
+    if made:
+        give(place, invoker)
     return place
 
 

@@ -21,6 +21,7 @@ from lzr.errors import UsageError, printable
 
 _HELD = re.compile(r"/dev/(fd/\d+|stdin|stdout|stderr)|/proc/(self|thread-self|\d+)(/task/\d+)?/fd/\d+", re.A)
 """The kernel's own links to open descriptors, and no other paths: ``/proc/../tmp/x`` may be anybody's."""
+_NO_OWNERS = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 _MOST_LINKS = 40  # as in the kernel, path_resolution(7)
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -53,6 +54,20 @@ class Place(NamedTuple):
 def trusted(invoker: tuple[int, int] | None) -> set[int]:
     """Users whose symbolic links we follow. invoker: who called sudo."""
     return {0, os.geteuid()} | ({invoker[0]} if invoker is not None else set())
+
+
+def give(descriptor: int, owner: tuple[int, int] | None) -> None:
+    """Have a file that we made belong to `owner`, user and group of who called sudo, if anybody did.
+
+    It stays ours where the file system knows no owners (FAT, many network shares), or our user namespace
+    knows no such user. Raises OSError.
+    """
+    try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+    except OSError as error:
+        if error.errno not in _NO_OWNERS:
+            raise
 
 
 def others_write(directory: os.stat_result, friends: set[int]) -> bool:

@@ -28,3 +28,14 @@ def rename_new(old: str, new: str, place: int) -> None:
         os.rename(old, new, src_dir_fd=place, dst_dir_fd=place)
     else:
         os.unlink(old, dir_fd=place)
+
+
+def sync_names(place: int) -> None:
+    """Have a directory, of which `place` is a descriptor, on the disk. File systems that cannot sync one
+    (EINVAL, fsync(2)) are left alone. Raises OSError.
+    """
+    try:
+        os.fsync(place)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise

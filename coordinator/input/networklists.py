@@ -150,8 +150,13 @@ def _resolved(names: dict[str, str], reader: FileReader, lookup: Lookup) -> dict
             except (OSError, UnicodeError, ValueError) as error:
                 found[name] = getattr(error, "strerror", None) or str(error)
 
-    for _ in range(min(_THREADS, len(names))):
-        threading.Thread(target=work, daemon=True, name="lzr: names").start()
+    for number in range(min(_THREADS, len(names))):
+        try:
+            threading.Thread(target=work, daemon=True, name="lzr: names").start()
+        except RuntimeError:  # there can be no more (ulimit -u, -v): those that there are, else we ourselves
+            if not number:
+                work()
+            break
     waited = 0.0
     while len(found) < len(names):
         if waited > SECONDS:

@@ -29,6 +29,7 @@ THREADS = 32
 CROWD = 1024
 """Names waiting for an answer at which the caller is to stop asking."""
 
+_NO_THREAD = "cannot be looked up: no thread can be started (ulimit -u, a control group's pids.max)"
 _REMEMBERED = 1 << 16  # answers kept
 
 Lookup = Callable[[str], Sequence[Any]]
@@ -89,8 +90,12 @@ class Resolver:
                 self._readable, self._writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             self._wanted.put(name)
             if self._threads < min(THREADS, len(self._asked)):
-                self._threads += 1
-                threading.Thread(target=self._work, daemon=True, name="lzr: names").start()
+                try:
+                    threading.Thread(target=self._work, daemon=True, name="lzr: names").start()
+                    self._threads += 1
+                except RuntimeError:  # there can be no more (ulimit -u, -v, a control group's pids.max)
+                    if not self._threads:
+                        self._answer(Resolved(self._wanted.get(), None, _NO_THREAD))
         return None
 
     def answers(self) -> list[Resolved]:
@@ -127,9 +132,12 @@ class Resolver:
             self._begun[name] = self._now()
             answer = self._resolve(name)
             self._begun.pop(name, None)
-            self._found.put(answer)
-            with contextlib.suppress(BlockingIOError):  # it rings already
-                os.write(self._writable, b".")
+            self._answer(answer)
+
+    def _answer(self, answer: Resolved) -> None:
+        self._found.put(answer)
+        with contextlib.suppress(BlockingIOError):  # it rings already
+            os.write(self._writable, b".")
 
     def _resolve(self, name: str) -> Resolved:
         try:

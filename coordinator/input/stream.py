@@ -81,8 +81,12 @@ class Stream:
         self._capacity = self._pipe or _SOCKET
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopped, self._stop = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._read_ahead, daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._read_ahead, daemon=True)
+        try:
+            thread.start()
+            self._thread = thread
+        except RuntimeError:  # there can be none (ulimit -u, -v): `read` itself reads
+            self._close_wakeups()
 
     # --- ahead -----------------------------------------------------------------------------------------
 
@@ -157,8 +161,11 @@ class Stream:
             os.write(self._stop, b".")
             self._thread.join()
             self._thread = None
-            for descriptor in (self._wake, self._stopped, self._stop):
-                os.close(descriptor)
+            self._close_wakeups()
+
+    def _close_wakeups(self) -> None:
+        for descriptor in (self._wake, self._stopped, self._stop):
+            os.close(descriptor)
 
     # --- for the loop ----------------------------------------------------------------------------------
 

@@ -245,6 +245,22 @@ def test_a_tick_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.M
     assert said == []
 
 
+def test_a_thread_that_cannot_be_started_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    made = Checkpoint(tmp_path, LIST)
+    said: list[str] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for second in range(2):
+            made.tick(float(second), [], list, dict, said.append)
+    assert said == [f"cannot write the checkpoint in {tmp_path}: can't start new thread"]
+    assert made.finish([], [], {}) == ""
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

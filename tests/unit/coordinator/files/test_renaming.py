@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.commandline import wholefile
-from coordinator.files.renaming import rename_new
+from coordinator.files.renaming import rename_new, sync_names
 from coordinator.fleet import certs
 from coordinator.fleet.fetching import OF_PLAN, Fetcher
 from lzr.errors import UsageError
@@ -75,3 +75,16 @@ def test_results_certificates_and_outputs_are_written_there(tmp_path: Path) -> N
         pass
     assert (tmp_path / "out").read_text() == "all"
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name.endswith(".part")]
+
+
+def test_a_directory_that_cannot_be_synced_is_left_alone(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network shares, whose names are as they are."""
+
+    def refuse(number: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", lambda _: refuse(errno.EINVAL))
+    sync_names(place)
+    monkeypatch.setattr(os, "fsync", lambda _: refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        sync_names(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,11 @@ def test_what_is_no_list(tmp_path: Path, text: bytes, says: str) -> None:
     path.write_bytes(text)
     with pytest.raises(UsageError, match=says):
         networklists.policy(parse(["--allowlist-file", str(path)]), FileReader(), lookup)
+
+
+def test_names_are_looked_up_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert len(networklists.covered(["two.example"], [], FileReader(), lookup)) == 2

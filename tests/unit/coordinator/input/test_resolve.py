@@ -196,3 +196,24 @@ def test_names_that_wait_hold_reading_back_and_can_be_given_up(
 
 
 # --- for real --------------------------------------------------------------------------------------------
+
+
+def test_where_no_thread_can_be_started_names_are_refused(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A control group's pids.max may be reached at any time; the threads that there are go on."""
+    start, most = threading.Thread.start, [1]
+
+    def limited(thread: threading.Thread) -> None:
+        if not most[0]:
+            raise RuntimeError("can't start new thread")
+        most[0] -= 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    few, none = Resolver(names), Resolver(names)
+    for name in ("one.example", "six.example"):
+        assert few.ask(name) is None
+        assert none.ask(name) is None
+    assert all(answer.halves for answer in wait(few, 2).values())
+    assert {answer.why for answer in wait(none, 2).values()} == {resolve._NO_THREAD}

@@ -351,3 +351,21 @@ def test_who_cannot_be_helped_by_hoarding_is_noticed(
     wait_for(lambda: made.read_on() or made.overtaken, "a full pipe")  # type: ignore[func-returns-value]
     assert b"".join(drain(made)) == b"".join(pieces)
     writer.join(20)
+
+
+def test_it_is_read_where_no_thread_can_be_started(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    reader, writer = pipe
+    os.write(writer, LINE % 1)
+    os.close(os.dup(writer))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        made = Stream(reader)
+    assert made.fileno() == reader
+    assert made.read() == LINE % 1
+    made.stop_reading_ahead()
+    assert not made.ready()
