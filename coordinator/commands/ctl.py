@@ -68,7 +68,7 @@ def ask(path: str | Path, line: str, timeout: float = TIMEOUT) -> tuple[bool, st
     except (ConnectionResetError, BrokenPipeError):
         raise ControlError(f"{shown}: the scan ended before it answered") from None
     except OSError as error:
-        raise ControlError(f"{shown}: {error.strerror}") from error
+        raise ControlError(f"{shown}: {error.strerror or error}") from error  # a path too long has none
     text = lines(reply.decode("utf-8", "replace"))
     if text.startswith("error:"):
         return False, text.removeprefix("error:").strip()

@@ -187,10 +187,7 @@ class Routing:
         if self._by_port:
             new |= self._ports.note(rows, self._survey.port_bounds)
         if new:
-            self.changed = True
-            self._take_survey()
-            self.ways = waytable.make(self._survey, self._gateways, self._own)
-            self._disruptions.begin(self.ways)
+            self._take_new_survey()
         codes = self.ways.of(rows)
         if usual and (code := ways.only(codes)) in self.ways.leading and self._own.takes(code):
             return None  # as nearly all batches of ZMap's: there is nothing in it to be noted
@@ -204,6 +201,18 @@ class Routing:
                 self._cover(source)
         kinds: NDArray[np.uint8] = self.ways.ways["kind"][codes]
         return kinds
+
+    def _take_new_survey(self) -> None:
+        """Ask the kernel about packets from one more address, or port, of ours."""
+        before = self._survey
+        try:
+            self._take_survey()
+            self.ways = waytable.make(self._survey, self._gateways, self._own)
+        except (OSError, NetworkError):  # in the midst of a change: the interface is down just now
+            self._survey, self._survey_at = before, 0.0
+            return
+        self.changed = True
+        self._disruptions.begin(self.ways)
 
     def describe(self, target: Address) -> str:
         """How packets to this address leave, for people; empty if they do not."""

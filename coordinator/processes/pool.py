@@ -346,7 +346,9 @@ def _await_end(pid: int) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            select.select([handle], [], [], 2)
+            poll = select.poll()  # select(2) takes no descriptor beyond 1023, and many workers have more
+            poll.register(handle, select.POLLIN)
+            poll.poll(2000)
         finally:
             os.close(handle)
 

@@ -38,6 +38,8 @@ def test_who_finds_no_scan_is_told(
     assert "no scan is running" in capsys.readouterr().err
     assert ctl.main(["--socket", str(tmp_path / "x.sock"), "status"]) == 1
     assert "No such file" in capsys.readouterr().err
+    assert ctl.main(["--socket", f"/tmp/{'x' * 120}", "status"]) == 1
+    assert "path too long" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reads", [True, False])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from coordinator.network import netlink as nl
 from coordinator.network import routing as module
@@ -237,6 +238,24 @@ def test_of_a_batch_as_those_before_nothing_is_noted(made: Routing) -> None:
     assert lost.tolist() == [WayKind.NONE]
     assert admit(made, taken("192.0.2.7", own="10.0.0.10")) is not None, "from another address of ours"
     assert made.changed
+
+
+def test_an_address_of_ours_that_is_new_while_the_interface_is_down(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scan goes on, and asks the kernel again."""
+    made.choose_link([taken("192.0.2.1")])
+    made._interface = "eth0"
+    monkeypatch.setitem(LINKS, 2, replace(LINKS[2], up=False))
+    before = made.ways
+    assert admit(made, taken("192.0.2.2", own="10.0.0.10")) is not None
+    assert (made.ways is before, made.changed, made.wait(1.0)) == (True, False, 0.0)
+    made.update(1.0)
+    assert made.wait(1.0) > 0.0
+    monkeypatch.setitem(LINKS, 2, replace(LINKS[2], up=True))
+    admit(made, taken("192.0.2.3", own="10.0.0.11"))
+    assert made.changed
+    assert made.ways is not before
 
 
 def link(index: int, flags: int) -> tuple[int, nl.NetlinkMessage]:

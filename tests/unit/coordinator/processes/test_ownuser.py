@@ -13,6 +13,7 @@ import pytest
 from coordinator.files import exclusive
 from coordinator.processes import ownuser
 from coordinator.processes.ownuser import FIRST, LAST, OwnUser, take
+from coordinator.processes.users import UserError, choose_user
 
 pytestmark = pytest.mark.attack
 
@@ -119,3 +120,8 @@ def test_who_has_a_name_or_a_process() -> None:
     assert not ownuser._has_a_name_or_process(LAST + 1_000_000)
     assert ownuser.is_own(FIRST)
     assert not ownuser.is_own(65534)
+
+
+def test_a_number_of_any_length_is_a_user_that_is_not_there() -> None:
+    with pytest.raises(UserError, match="there is no such user"):
+        choose_user("9" * 5000)
