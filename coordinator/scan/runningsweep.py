@@ -233,7 +233,9 @@ class RunningSweep:
         if rate is None:
             return 0.0, 0.0
         stride = max(STRIDE, min(self._longest_stride, _LITTLE / rate))
-        return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(stride, 2 * _BATCH / rate))
+        # The workers' shares of a lower limit space what they have, and that may be all at once.
+        each = 0.0 if self.limit is not None and self.limit <= rate else 1 / rate / _HASTE
+        return each, max(_LEAST_STRIDE, min(stride, 2 * _BATCH / rate))
 
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it

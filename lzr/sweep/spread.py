@@ -64,11 +64,13 @@ class Spread(Generic[T]):
         self._behind = 0  # ns by which the parts are behind
         self._noted = 0
 
-    def note_time(self, now: int) -> None:
-        """Somebody looks what is due."""
+    def note_time(self, now: int, *, limited: bool = False) -> None:
+        """Somebody looks what is due. limited: it is a limit of its own that holds the caller back, and that
+        lets no burst leave; there is no other reason to wait.
+        """
         passed, self._noted = now - self._noted, now
         self._behind = max(0, self._behind - passed // _QUICKER)
-        if not self._parts or not self._parts[0].span:
+        if limited or not self._parts or not self._parts[0].span:
             self._behind = 0
         else:
             self._behind = max(self._behind, now - LATE - self._parts[0].next_due)

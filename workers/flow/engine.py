@@ -79,6 +79,9 @@ class FlowEngine:
         self.looked = 0
         """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until
         its ring has been looked at too."""
+        self._limited = (
+            False  # the last SYNs of a sweep were fewer than were due, by --max-rate or --bandwidth
+        )
         self.at_limit = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
@@ -300,7 +303,7 @@ class FlowEngine:
         """
         self._now = now
         if self.sweeper is not None:
-            self.sweeper.to_ask.note_time(now)
+            self.sweeper.to_ask.note_time(now, limited=self._limited)
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
         ahead = room = self._room(now)
@@ -338,16 +341,17 @@ class FlowEngine:
         return self._outstanding.room(fresh + expected, now, awaited.owed, live=fresh, settled=settled)
 
     def _ask(self, room: int, now: int) -> int:
-        """Send so many SYNs of a sweep, by any ring: whoever owns their shards receives the answers. Returns
-        how many.
+        """Send so many SYNs of a sweep, by any ring, whoever has their shards; returns how many.
 
         No more than may leave now: packets that answer others must not wait behind them. And none while a
         ring is filling up, whoever has it.
         """
-        room = min(room, self.transmit.room(now, SYN_OCTETS))
+        allowed = self.transmit.allowed(now, SYN_OCTETS)
+        room = min(room, allowed, self.transmit.room)
+        due, before = 0 if self.sweeper is None else self.sweeper.to_ask.due(now), self._to_ask
+        self._limited = allowed < due
         if self.sweeper is None or not self.rings or room <= 0 or self._crowded(now):
             return 0
-        due, before = self.sweeper.to_ask.due(now), self._to_ask
         coming = min(room, self.sweeper.to_ask.due(now + 2 * AHEAD))
         ahead = 2 * AHEAD if coming * self.sweeper.awaited.likely <= _ANSWERS else AHEAD
         syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)

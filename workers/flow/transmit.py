@@ -93,10 +93,14 @@ class Transmit:
         """How many flows may be begun, as packets may wait for the kernel to have room for them."""
         return 1 << 30 if self._paths.plain else self.routed.room
 
-    def room(self, now: int, octets: int) -> int:
-        """How many SYNs of a sweep may leave now. octets: what the frame of one has at most."""
-        room = 1 << 30 if self._budget is None else self._budget.frames(now, octets)
-        return min(room, int(max(0, self.most_begun - _KEPT) / self._by_kernel))
+    def allowed(self, now: int, octets: int) -> int:
+        """How many frames --max-rate and --bandwidth let leave now. octets: what one has at most."""
+        return 1 << 30 if self._budget is None else self._budget.frames(now, octets)
+
+    @property
+    def room(self) -> int:
+        """How many SYNs of a sweep may be made, as those that the kernel routes may wait for room there."""
+        return int(max(0, self.most_begun - _KEPT) / self._by_kernel)
 
     def queue(self, burst: NDArray[Any]) -> None:
         """Queue FRAME rows behind those that wait, to leave with the next that are sent."""

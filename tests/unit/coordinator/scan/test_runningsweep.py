@@ -14,6 +14,7 @@ from coordinator.scan.reading import Seen
 from coordinator.scan.runningsweep import RunningSweep
 from coordinator.scan.upkeep import judge
 from lzr.ipc import messages, packing
+from lzr.pacing.maxrate import Budget
 from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
 from lzr.rows import FRAME, TARGET
@@ -21,6 +22,7 @@ from lzr.sweep.permutation import Permutation
 from lzr.sweep.scheduler import Scheduler
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
+from lzr.sweep.spread import Spread
 from lzr.sweep.verdict import Verdict
 from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
 
@@ -134,6 +136,39 @@ def test_workers_get_a_second_of_what_packets_or_bits_let_leave(
         for name, stretch in workers.given:
             assert swept.scheduler.sent(stretch.number, name, begin + 3.0)
         workers.given.clear()
+
+
+@pytest.mark.parametrize("rate", [None, 3100.0, RATE, 1e6])
+def test_a_limit_on_packets_below_the_rate_is_reached(
+    monkeypatch: pytest.MonkeyPatch, rate: float | None
+) -> None:
+    """Each worker sends what is due and its share of the limit lets leave."""
+    feeding, workers, limit = Feeding(0), Workers(monkeypatch, 1 << 20), 3000.0
+    feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, workers, 1 << 20)
+    swept.limit = limit
+    sending = {one.name: (Spread[int](), Budget(limit, None, 0)) for one in workers.children}
+    for _, budget in sending.values():
+        budget.set_share(1 / len(sending), 0)
+    limited = dict.fromkeys(sending, False)
+    count, seconds = 0, 20
+    for now in range(0, seconds * 1_000_000_000, 2_000_000):
+        swept.assign(now / 1e9)
+        for name, stretch in workers.given:
+            sending[name][0].put(stretch.number, stretch.count, stretch.span, stretch.begin)
+        workers.given.clear()
+        for name, (spread, budget) in sending.items():
+            room = budget.frames(now, 54)
+            spread.note_time(now, limited=limited[name])
+            limited[name] = room < spread.due(now)
+            while room > 0 and (taken := spread.take(room, now + 10_000_000)):
+                number, _, some, over = taken
+                budget.spend(some, 54 * some)
+                room, count = room - some, count + some
+                if over:
+                    swept.scheduler.sent(number, name, now / 1e9)
+    assert 0.95 * limit < count / seconds < 1.01 * limit
 
 
 def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,21 @@ def test_what_has_no_time_of_its_own_is_never_late() -> None:
     assert len(played(spread, [1000 * MS])) == 11  # the last is behind those, and does not wait for them
 
 
+@pytest.mark.parametrize("limited", [True, False])
+def test_who_has_a_limit_of_its_own_waits_for_that_alone(limited: bool) -> None:
+    """Half as much as is due: who does not say so waits between two parts until it is behind no longer."""
+    spread = Spread[str]()
+    spread.put("a", 1000, 100 * MS, 0)
+    spread.put("b", 1000, 100 * MS, 150 * MS)
+    now = turns = 0
+    while spread.waiting:
+        spread.note_time(now, limited=limited)
+        spread.take(5, now)
+        now += MS
+        turns += 1
+    assert (turns == 400) is limited
+
+
 def test_whoever_sleeps_while_it_is_behind_wakes_in_time() -> None:
     spread = Spread[str]()
     spread.put("a", 40, 400 * MS, 0)

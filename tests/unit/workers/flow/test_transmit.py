@@ -109,7 +109,7 @@ def test_as_many_syns_leave_together_as_the_kernel_may_have_to_wait_with(one_in:
     """Of those that it routes 256, however many leave by the ring beside them."""
     sending = Sending(Wire(room=1 << 30))
     transmit = sending.transmit
-    assert transmit.room(0, 82) > 1 << 20  # all by the ring
+    assert transmit.room > 1 << 20  # all by the ring
 
     def divert(burst: Any, routed: Any) -> tuple[Any, int]:
         routed.made += len(burst) // one_in
@@ -118,12 +118,12 @@ def test_as_many_syns_leave_together_as_the_kernel_may_have_to_wait_with(one_in:
     transmit._paths = SimpleNamespace(  # type: ignore[assignment]
         plain=False, all_by_rings=lambda burst: False, divert=divert, builder=None
     )
-    assert transmit.room(0, 82) == 256
+    assert transmit.room == 256
     for _ in range(10):
-        room = transmit.room(0, 82)
+        room = transmit.room
         assert room <= most
         transmit.spread(np.zeros(room, FRAME), 0, 0, first=room)
-    assert transmit.room(0, 82) == most
+    assert transmit.room == most
 
 
 def test_a_moment_postpones_nothing() -> None:
