@@ -52,11 +52,11 @@ def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
     share = s.share
     if share is None:
         text = "total not known (--targets-total)" if not s.input_ended or s.cut_short else "all input read"
-        left: Line = [(" " + text, "dim")]
-        return spread(
-            left, [(f"{numbers.count(s.fates)} of {numbers.count(s.read)} read have a fate ", "")], width
-        )
-    right: Line = [(f" {numbers.percent(share, 1):>6}", "figure"), (f" of {_total(s)}", "")]
+        right: Line = [(f"{numbers.count(s.fates)} of {numbers.count(s.read)} read have a fate ", "")]
+        room = width - width_of(right) - 2  # a blank before it and one behind
+        said = next(said for said in (text, text.partition(" (")[0], "") if len(said) <= max(0, room))
+        return spread([(" " + said, "dim")], right, width)
+    right = [(f" {numbers.percent(share, 1):>6}", "figure"), (f" of {_total(s)}", "")]
     eta = s.eta
     if s.phase != Phase.DONE and eta is not None:
         right += [("  ETA ", "label"), (f"{numbers.left(eta)}", "figure")]

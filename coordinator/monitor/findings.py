@@ -54,12 +54,16 @@ class Findings:
             return
         self.skipped += omitted
         for one in found:
-            line = ("  ".join(cell for cell in _cells(one) if cell))[: self._width] + "\n"
+            line = self._cut("  ".join(cell for cell in _cells(one) if cell)) + "\n"
             if len(self._pending) + len(line) > _PENDING:
                 self.skipped += 1
             else:
                 self._pending += line.encode("ascii", "replace")
         self.flush()
+
+    def _cut(self, line: str) -> str:
+        """As much as the screen is wide; a mark says that there is more, so that 9.2p1 is not read as 9."""
+        return line if len(line) <= self._width else line[: self._width - 1] + "~"
 
     def flush(self) -> None:
         """Write what the terminal takes now."""
@@ -80,7 +84,7 @@ class Findings:
                 ("address", "fingerprint", "product", "version"),
                 *map(_cells, sorted(self._kept, key=_order)),
             ]
-            text = "".join(f"{line[: self._width]}\n" for line in table(rows))
+            text = "".join(f"{self._cut(line)}\n" for line in table(rows))
         elif self.skipped:
             text = f"{self.skipped:,} more were found than are shown here; all are in {plain(where, 1000)}\n"
         self._pending += text.encode("ascii", "replace")

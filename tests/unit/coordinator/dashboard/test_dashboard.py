@@ -155,6 +155,14 @@ def test_unknown_total() -> None:
     assert "ETA" not in text
 
 
+@pytest.mark.parametrize("width", [80, 60, 50, 44, 40])
+def test_an_unknown_total_keeps_off_the_figure_beside_it(width: int) -> None:
+    line = next(line for line in render(seen(total=None), width, 24).text() if "have a fate" in line)
+    assert re.fullmatch(
+        r" (total not known( \(--targets-total\))? )? *[\d,.KM]+ of [\d,.KM]+ read have a fate *", line
+    ), line
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_hostile_banners_labels_and_warnings(width: int, height: int) -> None:
     snapshot = seen(hostile=True)

@@ -43,6 +43,17 @@ def test_lines_and_a_table(pipe: tuple[int, int]) -> None:
     ]
 
 
+def test_what_a_narrow_screen_leaves_out_is_marked(pipe: tuple[int, int]) -> None:
+    shown = Findings(live=True, descriptor=pipe[1], size=(33, 24))
+    shown.add([found(10)], 0)
+    shown.close("x")
+    assert os.read(pipe[0], 4096).decode().splitlines() == [
+        "192.0.2.10:80  http  nginx  1.22~",
+        "address        fingerprint  prod~",
+        "192.0.2.10:80  http         ngin~",
+    ]
+
+
 def test_a_table_that_does_not_fit_is_none(pipe: tuple[int, int]) -> None:
     shown = Findings(live=False, descriptor=pipe[1], size=(80, 24))
     shown.add([found(number) for number in range(21)], 0)
