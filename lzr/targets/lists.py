@@ -196,6 +196,8 @@ def _record(record: Any) -> Iterator[Block]:
     if record.get("success") in (0, False) and record.get("success") is not None:
         raise Refused("a port that is not open (success is 0)")
     _only_open(_texts(record, _STATE_COLUMNS))
+    if isinstance(data := record.get("data"), dict):  # masscan -oD
+        _only_open(_texts(data, ("status",)))
     for protocol in _texts(record, _PROTOCOL_COLUMNS):
         only_tcp(protocol)
     names = ("saddr", "ip_str", "ip", "ip_address", "addr", "address", *_NAME_COLUMNS)

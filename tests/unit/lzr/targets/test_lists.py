@@ -136,6 +136,7 @@ REFUSED = {
     '{"saddr":"10.0.0.1","sport":80,"success":0}': "not open",
     '{"saddr":"10.0.0.1","sport":80,"classification":"rst"}': "not open",
     '{"ip":"10.0.0.1","port":80,"state":"closed"}': "not open",
+    '{"ip":"10.0.0.1","port":80,"proto":"tcp","rec_type":"status","data":{"status":"closed"}}': "not open",
     '{"ip":"10.0.0.1","port":53,"protocol":"dns","transport":"udp"}': "UDP: only TCP",
     '{"ip":"10.0.0.1","ports":[{"portid":53,"protocol":"udp","state":"open"}]}': "UDP: only TCP",
     '{"saddr":"10.0.0.1"}': "without saddr and sport",
