@@ -97,7 +97,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
         processes=workers.flow + workers.collect + 2,
         guard=options.guard,
     )
-    known = facts.gather(options, user)
+    known = facts.gather(options, user, wanted.interface)
     found += [one for one in checks.preflight(known, wanted) if one.check not in {had.check for had in found}]
     if known.not_root_enough is None:
         found.append(probing.guarding(options, wanted))

@@ -36,8 +36,8 @@ NO_LIMIT = 1 << 60
 """Bytes: a limit above this is none. Control groups of version 1 say 2^63 less a page for no limit."""
 
 
-def gather(options: Options, user: User) -> HostFacts:
-    """user: whom workers run as."""
+def gather(options: Options, user: User, interface: str | None = None) -> HostFacts:
+    """user: whom workers run as. interface: that of the scan."""
     began = time.monotonic()
     try:
         held = rights.capabilities()
@@ -62,7 +62,7 @@ def gather(options: Options, user: User) -> HostFacts:
         not_giving_up=rights.why_not_give_up_root(user, held),
         alone=user.uid == 0,
         may_renice=rights.may_renice(held),
-        addresses=addresses(),
+        addresses=addresses(interface),
         forwards=forwards(),
         memory=memory,
         memory_of=memory_of,
@@ -150,8 +150,10 @@ def closed_to(user: User, paths: Iterable[Path]) -> str:
     return ""
 
 
-def addresses() -> dict[str, str]:
-    """Every address of this host, and the interface that has it."""
+def addresses(interface: str | None = None) -> dict[str, str]:
+    """Every address of this host, and the interface that has it; of several that do (unnumbered links), this
+    one if it is among them.
+    """
     found: dict[str, str] = {}
     with contextlib.suppress(OSError), Netlink() as kernel:
         fixed = netlink.ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -159,8 +161,10 @@ def addresses() -> dict[str, str]:
             packed = message.attributes.get(netlink.IFA_LOCAL) or message.attributes.get(netlink.IFA_ADDRESS)
             if packed:
                 family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-                with contextlib.suppress(OSError):
-                    found[socket.inet_ntop(family, packed)] = socket.if_indextoname(message.fields[4])
+                address = socket.inet_ntop(family, packed)
+                if interface is None or found.get(address) != interface:
+                    with contextlib.suppress(OSError):
+                        found[address] = socket.if_indextoname(message.fields[4])
     return found
 
 

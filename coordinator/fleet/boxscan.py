@@ -122,7 +122,7 @@ def _scanned(plan: Plan) -> list[str]:
 def check(lock: Lock, run: Run) -> None:
     """Check that this machine is the run's box and has what the lock has settled. Raises UsageError."""
     interface = lock.plan.box(run.box).interface
-    there = facts.addresses()
+    there = facts.addresses(interface)
     for source in run.source:
         network = ip_network(source)
         on = {where for text, where in there.items() if ip_address(text) in network}

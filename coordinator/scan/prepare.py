@@ -307,7 +307,7 @@ def _preflight(
     net, processes = out.network, workers.flow + workers.collect + 2
     wanted = ScanNeeds(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
     user = users.User(options.user or str(run_as[0]), *run_as)
-    found = checks.preflight(facts.gather(options, user), wanted)
+    found = checks.preflight(facts.gather(options, user, wanted.interface), wanted)
     for finding in found:
         if finding.level == checks.FAULT:
             raise UsageError(finding.text())

@@ -38,7 +38,7 @@ _MOST_ANSWER = 1 << 20
 def facts(lock: Lock, box: str) -> dict[str, Any]:
     """Facts of this box, of types that msgpack has; never raises for what is wrong with it."""
     found: dict[str, Any] = {"version": __version__, "id": lock.id, "trouble": "", "findings": []}
-    found["addresses"] = host.addresses()
+    found["addresses"] = host.addresses(lock.plan.box(box).interface)
     with ThreadPoolExecutor(1) as beside:
         asked = beside.submit(others, lock.plan.box(box), found["addresses"])
         found |= _sums_and_findings(lock, box)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds
+from coordinator.network import netlink
 from coordinator.processes import rights, users
 from coordinator.processes.users import User
 from lzr.options.table import Options
@@ -222,3 +223,26 @@ def test_what_root_lacks_to_become_another_user(monkeypatch: pytest.MonkeyPatch,
         assert rights.may_renice(1 << 23, str(tmp_path)) is may, table
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert rights.why_not_give_up_root(user, 0) is None  # stays who it is
+
+
+def test_an_address_of_several_interfaces_is_one_of_the_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a router with unnumbered links."""
+
+    class Kernel:
+        def __enter__(self) -> Kernel:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def ask(self, *_: object, **__: object) -> list[netlink.NetlinkMessage]:
+            packed = {netlink.IFA_LOCAL: bytes([192, 0, 2, 1])}
+            return [
+                netlink.NetlinkMessage(netlink.NEWADDR, (2, 32, 0, 0, index), packed) for index in (1, 2, 3)
+            ]
+
+    monkeypatch.setattr(facts, "Netlink", Kernel)
+    monkeypatch.setattr(facts.socket, "if_indextoname", lambda index: f"eth{index}")
+    assert [facts.addresses(name)["192.0.2.1"] for name in ("eth1", "eth2", "eth3", "eth4", None)] == [
+        "eth1", "eth2", "eth3", "eth3", "eth3",
+    ]  # fmt: skip
