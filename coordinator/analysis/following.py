@@ -6,6 +6,7 @@ from time to time a part is made of it; when the lock is gone and nothing is lef
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -16,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from coordinator.analysis import interrupts, reading, writing
-from coordinator.analysis.decoding import Decoder, heading
+from coordinator.analysis.decoding import Decoder
 from coordinator.analysis.reading import connect, transfer
+from coordinator.analysis.recordform import form_of_line
 from coordinator.analysis.source import CHUNK, LONGEST
 from coordinator.commandline import wholefile
 from coordinator.files.holders import holders
@@ -176,8 +178,8 @@ class Follower:
         if not lines.strip():
             return
         if self._decoder is None:
-            first = lines.lstrip().partition(b"\n")[0].rstrip(b"\r").decode("latin-1")
-            self._decoder = Decoder("csv" if heading(first.split(",")) else "json")
+            lines = lines.removeprefix(codecs.BOM_UTF8)
+            self._decoder = Decoder(form_of_line(lines.lstrip().partition(b"\n")[0].rstrip(b"\r")))
         before = self._decoder.counts.records
         transfer(self._connection, self._decoder.batches(lines), "records")
         new = self._decoder.counts.records - before

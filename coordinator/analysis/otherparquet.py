@@ -96,7 +96,8 @@ def _expression(column: Column, kind: str) -> str:
     if kind == "BLOB":
         return f"coalesce(TRY(decode({name})), CAST({name} AS VARCHAR))"
     if column.name == "Timestamp" and kind.startswith("TIMESTAMP"):
-        return f"CAST(CAST({name} AS TIMESTAMP_NS) AS VARCHAR)"
+        # Without the other text a year beyond 2262 would end it all, not its row.
+        return f"coalesce(CAST(TRY_CAST({name} AS TIMESTAMP_NS) AS VARCHAR), CAST({name} AS VARCHAR))"
     return f"CAST({name} AS VARCHAR)"
 
 

@@ -44,6 +44,13 @@ def form_of(source: Source) -> str:
     raise UsageError(f"{source.name} holds no results of lzr" + (f", it is {found}" if found else ""))
 
 
+def form_of_line(first: bytes) -> str:
+    """By the first line: "csv", "feed", or else "json"."""
+    if decoding.heading(_cells(first)):
+        return "csv"
+    return "feed" if decoding.is_feed(first) else "json"
+
+
 def _refuse_zmap(source: Source, names: list[str]) -> None:
     if set(names) == _ZMAP:
         raise UsageError(f"{source.name} holds no results of lzr, it is ZMap's output")

@@ -120,6 +120,8 @@ def lines_of_input(path: str) -> Iterator[bytes]:
         while (chunk := plain.read()) != b"":
             if chunk:
                 yield chunk
+        if plain.trouble:  # on each box a part would be taken for the whole
+            raise UsageError(f"{printable(path)} was not read to its end: {plain.trouble}")
     finally:
         os.close(descriptor)
 

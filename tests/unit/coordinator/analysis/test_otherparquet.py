@@ -144,3 +144,13 @@ def test_a_page_of_a_hundred_megabytes_is_read(tmp_path: Path) -> None:
     )
     connection = connect(files=True)
     assert load(connection, str(path), columns=("saddr", "sport")).records == rows
+
+
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_MS"])
+@pytest.mark.parametrize("moment", ["2500-01-01", "infinity", "0001-01-01"])
+def test_a_time_beyond_nanoseconds_leaves_out_its_row(tmp_path: Path, kind: str, moment: str) -> None:
+    other = f"CASE WHEN saddr = '10.0.0.0' THEN '{moment}'::{kind} ELSE Timestamp::{kind} END AS Timestamp"
+    path = made(tmp_path / "x.parquet", list(madescans.records(3)), other)
+    rows, reading = read(path)
+    assert (len(rows), reading.unreadable) == (2, 1)
+    assert "10.0.0.0" in reading.first

@@ -286,6 +286,19 @@ def test_a_running_scan_is_followed_to_its_end(tmp_path: Path, capsys: pytest.Ca
     assert export.main([*words, "--overwrite", "-q"]) == 0
 
 
+@pytest.mark.parametrize(
+    "text", ["10.0.0.1,,http,80\n", 'saddr,sport,fingerprint\r\n10.0.0.1,80,http\r\n',
+             '"saddr","sport","fingerprint"\n10.0.0.1,80,http\n',
+             '\ufeff{"saddr":"10.0.0.1","sport":80,"fingerprint":"http"}\n'],
+)  # fmt: skip
+def test_every_form_of_lines_can_be_followed(tmp_path: Path, text: str) -> None:
+    growing = tmp_path / "growing"
+    growing.write_text(text)
+    assert export.main([str(growing), "--follow", "-o", str(tmp_path / "s.json")]) == 0
+    (record,) = map(json.loads, (tmp_path / "s-00000.json").read_text().splitlines())
+    assert record == {"saddr": "10.0.0.1", "sport": 80, "fingerprint": "http"}
+
+
 def test_a_follower_that_is_interrupted_writes_what_it_has(tmp_path: Path) -> None:
     growing = tmp_path / "scan.json"
     madescans.write(growing, 300)

@@ -120,6 +120,16 @@ def test_an_input_is_summed_as_a_scan_reads_it(tmp_path: Path) -> None:
     assert lockfile.digest_of_input(str(tmp_path / "list.gz")) == (digest, 3)
 
 
+def test_an_input_that_is_cut_short_is_refused(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every box would take the same part of it for the whole."""
+    packed = gzip.compress(TARGETS * 100)
+    for damaged in (packed[:-9], packed[:-4] + b"\0\0\0\0"):
+        plan.with_name("services.txt").write_bytes(damaged)
+        assert main([str(plan)]) == 2
+        assert "services.txt was not read to its end: the gzip data" in capsys.readouterr().err
+        assert not plan.with_name("plan.lock.json").exists()
+
+
 def test_what_is_missing_is_said(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="is not there: lzr fleet check"):
         lockfile.read(str(plan))
