@@ -82,7 +82,7 @@ def first_targets(intake: Intake, text: PlainText, signals: Interrupts, options:
                     log.warn(_useless("no line so far can be used", intake, options))
                 elif quiet:
                     if not options.send_syns and zmapstuck.hangs(text.stream.descriptor):
-                        log.warn(zmapstuck.ADVICE)
+                        log.error(zmapstuck.ADVICE)  # also with -q
                     else:
                         log.info("waiting for the input")
                     quiet = False

@@ -55,7 +55,7 @@ def test_a_zmap_that_hangs_before_its_scan_is_told_what_it_lacks(arena: Range, t
     sleep = shutil.which("sleep")
     assert sleep
     shutil.copy(Path(sleep).resolve(), tmp_path / "zmap")
-    pipeline = f"{tmp_path}/zmap 8 | {LZR} -f {tmp_path}/found.json"
+    pipeline = f"{tmp_path}/zmap 8 | {LZR} -q -f {tmp_path}/found.json"
     said = arena.scanner.run("sh", "-c", pipeline).stderr
     assert "has not begun to scan" in said
     assert "--gateway-mac=MAC" in said

@@ -180,7 +180,6 @@ def test_firewalls_and_printers_are_left_alone(tmp_path: Path, capsys: pytest.Ca
         (["--loop", "--", "-f", "x"], "is not for the scans of a loop"),
         (["--", "-rate", "5"], "they need --loop"),
         (["--nonsense"], "unknown flag"),
-        (["--budget", "9" * 400], "--budget wants a number"),
         (["--budget", "٣"], "--budget wants a number"),
     ],
 )
