@@ -96,13 +96,15 @@ class MetricsServer:
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
+        sock = None
+        try:  # a kernel may be without IPv6
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
             sock.listen(128)
         except OSError as error:
-            sock.close()
+            if sock is not None:
+                sock.close()
             raise OSError(
                 error.errno, f"cannot listen on {host} port {port} for metrics: {error.strerror}"
             ) from error

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 
-from coordinator.files.reach import reach
+from coordinator.files.reach import give, reach
 from lzr.errors import UsageError, printable
 from lzr.fleet import blockorders
 from lzr.fleet.blockorders import Confirmed, Kept, Order
@@ -46,8 +46,7 @@ def append(path: str, what: Sequence[Order | Confirmed], invoker: tuple[int, int
                 _whole(descriptor, data)
                 os.fsync(descriptor)
                 if made:
-                    if invoker is not None:
-                        os.fchown(descriptor, *invoker)
+                    give(descriptor, invoker)
                     with contextlib.suppress(OSError):
                         folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place.directory)
                         try:

@@ -22,6 +22,7 @@ from typing import Any
 from coordinator.commandline import running
 from coordinator.files.exclusive import exclusive
 from coordinator.files.owned import enter
+from coordinator.files.reach import give
 from coordinator.files.renaming import rename_new
 from coordinator.fleet import lockfile
 from coordinator.processes.users import invoking_user
@@ -326,8 +327,7 @@ def _write(place: int, name: str, data: bytes, invoker: tuple[int, int] | None) 
             out.write(data)
             out.flush()
             os.fsync(descriptor)
-            if invoker is not None:
-                os.fchown(descriptor, *invoker)
+            give(descriptor, invoker)
         rename_new(part, name, place)
     finally:
         with contextlib.suppress(FileNotFoundError):

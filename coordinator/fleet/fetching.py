@@ -17,6 +17,7 @@ from typing import Any
 
 from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
+from coordinator.files.reach import give
 from coordinator.files.renaming import rename_new
 from lzr.errors import UsageError, printable
 from lzr.fleet import fetched
@@ -199,8 +200,7 @@ class Fetcher:
         return descriptor
 
     def _give(self, descriptor: int) -> None:
-        if self._invoker is not None:
-            os.fchown(descriptor, *self._invoker)
+        give(descriptor, self._invoker)
 
     def _replace(self, name: str, data: bytes, spare: int = SPARE) -> None:
         fresh = f".{name}.part"

@@ -27,6 +27,7 @@ from coordinator.commandline.progressbar import Bar
 from coordinator.files.exclusive import exclusive
 from coordinator.files.opening import is_regular
 from coordinator.files.owned import enter
+from coordinator.files.reach import give
 from coordinator.prediction import lists
 from coordinator.prediction.lists import LearntModel, Round
 from coordinator.processes.users import invoking_user
@@ -145,8 +146,7 @@ class LoopDirectory:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(beside, flags, 0o644, dir_fd=self._place)
         with open(descriptor, "w", encoding="ascii") as file:
-            if self._invoker is not None:
-                os.fchown(descriptor, *self._invoker)
+            give(descriptor, self._invoker)
             file.writelines(lines)
             file.flush()
             os.fsync(descriptor)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import re
 import select
 import socket
@@ -329,3 +331,12 @@ def test_a_flood_of_requests_is_answered_only_so_often(
     server.publish(replace(server._snapshot, now=3.0))
     assert b"200 OK" in exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
     assert len(made) == 2
+
+
+def test_a_kernel_without_ipv6_is_told_of_in_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr(prometheus.socket, "socket", refuse)
+    with pytest.raises(OSError, match="cannot listen on ::1 port 9 for metrics: Address family"):
+        MetricsServer(9, "::1")
