@@ -6,7 +6,6 @@ A command is ``main(argv) -> int`` and runs inside `ended`: the user's mistakes 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -15,12 +14,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
 
 from coordinator.commandline import troubles
+from coordinator.commandline.argumentparser import ArgumentParser
 from lzr import safetext
 from lzr.errors import UsageError
 from lzr.exitstatus import LOST, MISTAKE, OK
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(ArgumentParser):
     """An ArgumentParser whose complaint is a UsageError."""
 
     def error(self, message: str) -> NoReturn:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from coordinator.commandline.argumentparser import ArgumentParser
 from coordinator.files import standard
 from coordinator.files.exclusive import open_locks
 from coordinator.guard import guard, tablenames
@@ -37,7 +38,7 @@ _COMMANDS = ("on", "off", "status", "help")
 _FLAGS = ("source-ip", "sourceIP", "source-port", "interface", "sendInterface", "guard", "help")
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise GuardError(message)
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
+from coordinator.commandline.argumentparser import ArgumentParser
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes, wide_text
 from lzr.exitstatus import MISTAKE, OK
@@ -53,7 +54,7 @@ _FLAGS = ("format", "json", "handshakes", "priority-fingerprint", "priorityFinge
 _AWAITED = "lzr identify: reading a reply from the terminal, up to ^D; lzr identify FILE reads a file"
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
