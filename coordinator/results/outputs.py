@@ -21,7 +21,7 @@ from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files import opening, standard
 from coordinator.files.opening import SILENTLY, WhileWaiting
-from coordinator.results.resultfile import ResultFile, content, default_name, open_result
+from coordinator.results.resultfile import ResultFile, another_form, content, default_name, open_result
 from lzr.errors import UsageError
 from lzr.ipc.job import CollectorOutput
 from lzr.options.table import Options
@@ -180,6 +180,7 @@ def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> 
         file = outputs.file
         if file is not None and descriptor == file.descriptor:
             outputs.offsets[number], outputs.fresh[number], sentence = file.begin()
+            sentence += another_form(file.name, form)
         elif outputs.offsets[number] and form in ENCODERS:
             names = written(options.output_fields, enrich=options.enrich)
             heading = ENCODERS[form](fields=names).header()

@@ -33,6 +33,18 @@ def default_name(now: datetime, module: str = "json") -> str:
     return f"default_{now:%Y%m%d%H%M%S}.{'json' if module == 'json' else 'csv'}"
 
 
+def another_form(name: str, form: str) -> str:
+    """What to say of results whose form is another than the file's name tells; empty where it is not."""
+    ending = name.rpartition(".")[2].lower()
+    if form == "json" and ending == "csv":
+        return ", as JSON lines (-O csv writes CSV)"
+    if form == "json" and ending == "parquet":
+        return ", as JSON lines (lzr export makes Parquet of them)"
+    if form == "csv" and ending in ("json", "jsonl", "ndjson"):
+        return ", as CSV (-O json writes JSON lines)"
+    return ""
+
+
 class ResultFile(Struct):
     """An output that has a name.
 

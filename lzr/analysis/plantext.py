@@ -68,8 +68,7 @@ def toml(
         _share(figures.held_out.packets, figures.packets),
     )
     lines = [
-        f"# Learned by lzr plan from {figures.services:,} services on {figures.ports:,} ports."
-        " On hosts that it",
+        f"# Learned by lzr plan from {_seen(figures)}. On hosts that it",
         f"# was not learned from: {found} of what all {len(figures.handshakes)} handshakes identify,",
         f"# for {spent} of their packets.",
         f"default = {_list(orders[0])}",
@@ -94,6 +93,11 @@ def ranges(ports: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
     return show_port_list(tuple(zip(low, high, strict=True)))
 
 
+def _seen(figures: PlanFigures) -> str:
+    services, ports = figures.services, figures.ports
+    return f"{services:,} service{'s' * (services != 1)} on {ports:,} port{'s' * (ports != 1)}"
+
+
 def table(figures: PlanFigures) -> str:
     """For a person."""
     return "\n".join(_lines(figures)) + "\n"
@@ -102,7 +106,7 @@ def table(figures: PlanFigures) -> str:
 def _lines(figures: PlanFigures) -> Iterator[str]:
     left_out = f" ({figures.left_out:,} that took no connection left out)" if figures.left_out else ""
     tried = f"{len(figures.handshakes)} handshakes"
-    yield f"{figures.services:,} services on {figures.ports:,} ports{left_out}, {tried}"
+    yield f"{_seen(figures)}{left_out}, {tried}"
     yield f"{figures.identified:,} identified by any, for {figures.packets:,.0f} packets of all"
     yield ""
     yield "on hosts that were not learned from      identified         of all   packets   of all"

@@ -58,6 +58,9 @@ def test_results_are_appended(box: Box) -> None:
     assert f"appending to {target}, which holds 40 records" in second.stderr
     assert f"results: 24 records of this scan in {target}" in second.stderr
     assert '"TotalResponses":24' in second.stderr
+    assert "as JSON lines" not in second.stderr
+    named = box.scan("-f", "found.csv", last=4)
+    assert "results go to found.csv, as JSON lines (-O csv writes CSV)" in named.stderr
     once_each(read(target), {(address(index), PORT) for index in range(64)})
 
 

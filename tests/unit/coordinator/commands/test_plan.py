@@ -242,3 +242,11 @@ def test_what_could_not_be_read_makes_the_status(
     cut.write_bytes(scan.read_bytes() + b'{"saddr":"10.0')
     status, out, err = run(capsys, cut, *NAMED)
     assert (status, "1 line of" in err, "default" in out) == (3, True, True)
+
+
+def test_one_port_is_no_ports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = [{**record, "sport": 80} for record in records(400)]
+    status, out, err = run(capsys, write(tmp_path / "one.json", made), *NAMED, "-o", tmp_path / "order.toml")
+    assert (status, err) == (0, "")
+    assert "services on 1 port," in out or "services on 1 port (" in out
+    assert "services on 1 port." in (tmp_path / "order.toml").read_text()

@@ -14,7 +14,7 @@ import pytest
 
 from coordinator.files import opening, reach, samefile, standard
 from coordinator.results import outputs
-from coordinator.results.resultfile import ResultFile, open_result
+from coordinator.results.resultfile import ResultFile, another_form, open_result
 from lzr.errors import UsageError
 from lzr.options.parse import parse
 
@@ -173,3 +173,21 @@ def test_a_look_at_who_writes_to_stdout_is_waited_for(
         os.dup2(before, 1)
         for descriptor in (before, file, looked):
             os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "says"),
+    [
+        ("a/found.csv", "json", "-O csv"),
+        ("found.CSV", "csv", ""),
+        ("found.json", "json", ""),
+        ("found.json", "csv", "-O json"),
+        ("found.parquet", "json", "lzr export"),
+        ("found", "json", ""),
+        ("found.csv", "zgrab", ""),
+    ],
+)
+def test_a_name_that_tells_another_form(name: str, form: str, says: str) -> None:
+    said = another_form(name, form)
+    assert bool(said) == bool(says)
+    assert says in said
