@@ -157,10 +157,11 @@ def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
             guard.put_up(left, seen.ports, "output" if seen.mode == "output" else "auto", name=seen.name)
         else:
             guard.remove_named(seen.name)
-    guard.clean()
-    if not wanted:
-        print("lzr guard: there was no guard to take away", file=sys.stderr)
-    return OK if wanted else NONE
+    left_behind = guard.clean()
+    if wanted or left_behind:
+        return OK
+    print("lzr guard: there was no guard to take away", file=sys.stderr)
+    return NONE
 
 
 def _numbers(texts: Iterable[str]) -> list[ranges.Range]:
