@@ -35,7 +35,7 @@ def hangs(descriptor: int, processes: Path = Path("/proc")) -> bool:
 
 def _hangs(process: Path, pipe: os.stat_result) -> bool:
     try:
-        if (process / "comm").read_text() != "zmap\n":
+        if (process / "comm").read_bytes() != b"zmap\n":
             return False
         return os.path.samestat(os.stat(process / "fd/1"), pipe) and len(os.listdir(process / "task")) == 1
     except OSError:

@@ -19,8 +19,9 @@ def _named(tmp_path: Path, name: str) -> str:
     return shutil.copy(os.path.realpath(sleep), tmp_path / name)
 
 
-@pytest.mark.parametrize(("name", "says"), [("zmap", True), ("cat", False)])
+@pytest.mark.parametrize(("name", "says"), [("zmap", True), ("cat", False), ("caf\udce9", False)])
 def test_one_that_has_no_thread_but_its_first(tmp_path: Path, name: str, says: bool) -> None:
+    """The last name is not UTF-8: anybody may have such a process beside us."""
     ours, theirs = os.pipe()
     other, another = os.pipe()
     with subprocess.Popen([_named(tmp_path, name), "60"], stdout=theirs) as program:
