@@ -308,6 +308,8 @@ def _columns(line: str) -> Block:
     mark = next((found[0] for found in [_MARKED.search(re.sub(r'"[^"]*"', "", line))] if found), ",")
     cells = _cells(line, mark)
     if len(cells) == 1:
+        if '"' in cells[0]:  # in the midst of a cell a quote is a letter: the line is no shorter than before
+            raise Refused("quotes that do not match")
         return _plain(cells[0]) if cells[0][:1] not in ('"', ",", "") else block_of("", ())
     if len(cells) == 2:
         return block_of(cells[0], ports_of(cells[1]))

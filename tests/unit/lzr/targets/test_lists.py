@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lzr import addresses
@@ -308,6 +308,7 @@ _pieces = st.sampled_from(
 
 
 @settings(max_examples=examples(300), deadline=None)
+@example('10.0.0.1";;"')
 @given(st.lists(_pieces | st.text(max_size=3), min_size=1, max_size=12).map("".join))
 def test_any_line_is_targets_or_a_reason(line: str) -> None:
     text = line.replace("\n", " ").strip(" \t\r").encode("utf-8", "replace")
