@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.input import zmapstuck
+from tests.lab.net import wait_for
 
 
 def _named(tmp_path: Path, name: str) -> str:
@@ -26,6 +27,9 @@ def test_one_that_has_no_thread_but_its_first(tmp_path: Path, name: str, says: b
     other, another = os.pipe()
     with subprocess.Popen([_named(tmp_path, name), "60"], stdout=theirs) as program:
         try:
+            # Popen returns when its descriptors are closed; a moment later the kernel gives it its name.
+            comm = Path(f"/proc/{program.pid}/comm")
+            wait_for(lambda: comm.read_bytes() == os.fsencode(f"{name}\n"), "its name")
             assert zmapstuck.hangs(ours) is says
             assert not zmapstuck.hangs(other), "that writes another pipe"
             with open(os.devnull) as nothing:
