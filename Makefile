@@ -81,7 +81,8 @@ else
 endif
 
 # Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set). QUICK: a quarter
-# of the examples of each property, and of what is large (tests/effort.py); `make test` tries all. More at a time than there are cores: many wait.
+# of the examples of each property, and of what is large (tests/effort.py); `make test` tries all. More at a time than
+# there are cores, as many of them wait.
 PROCESSES := 2
 UNIT = $(PYTEST) -m unit -n $(PROCESSES) --dist loadfile
 unit: PROCESSES := 4
