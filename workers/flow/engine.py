@@ -79,9 +79,8 @@ class FlowEngine:
         self.looked = 0
         """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until
         its ring has been looked at too."""
-        self._limited = (
-            False  # the last SYNs of a sweep were fewer than were due, by --max-rate or --bandwidth
-        )
+        self._limited = False
+        """The last SYNs of a sweep were fewer than were due, by --max-rate or --bandwidth."""
         self.at_limit = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
