@@ -67,7 +67,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fenced(4),
     messages.Linked("collect-0.1"),
     messages.Fault("cannot write results: disk full", gone=False),
-    messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}, 1, 3),  # type: ignore[call-arg]
+    messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}, 1, 3, {}),  # type: ignore[call-arg]
     messages.CollectStats(False, *range(7)),
     messages.RefusedMessage("Outcomes: 3 bytes are no rows", "", 7),
 )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import codecs
 import os
-import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from coordinator.analysis import interrupts
+from coordinator.files import readiness
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import Decompressor, NotHere, compression
 from lzr.targets.textencoding import Text, coding
@@ -89,7 +89,7 @@ class Source:
         data = b""
         while len(data) < least:
             interrupts.check()
-            if not self.regular and not select.select([self._file], [], [], _WAIT)[0]:
+            if not self.regular and not readiness.readable([self._file], _WAIT):
                 continue
             try:
                 part = self._file.read(CHUNK if self.regular else 1 << 18)

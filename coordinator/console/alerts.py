@@ -49,8 +49,8 @@ class Alerts:
                 self._console.withdraw("neighbours")  # all of them have answered after all
 
     def note_unsent(self, errors: Iterable[str]) -> None:
-        """errors: names of the errno values with which the kernel has refused packets, from a worker's
-        figures; NO_ROOM: those that it still had no room for after a while.
+        """errors: names of the errno values with which the kernel has refused packets that an answer was to
+        come to, from a worker's figures; NO_ROOM: those that it still had no room for after a while.
         """
         for name in errors:
             if name in _NOT_SENT and name not in self._unsent:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 import time
 from collections import deque
@@ -24,7 +23,7 @@ from coordinator.endpoints.control import ControlServer
 from coordinator.endpoints.ctlcommands import Change, Command
 from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
-from coordinator.files import patient
+from coordinator.files import patient, readiness
 from coordinator.files.opening import Interrupted, WhileWaiting, is_deleted, is_regular, open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
@@ -263,7 +262,7 @@ class Console:
         """
         servers: list[ControlServer | MetricsServer]
         servers = [server for server in (self._control, self._metrics) if server is not None]
-        asked = select.select(servers, [], [], 0)[0]
+        asked = readiness.readable(servers, 0)
         if not asked and not late:
             return []
         # Anybody may ask for metrics, as often as he likes: the figures are not quite of this moment.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from types import FrameType
+
+from coordinator.files import readiness
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,7 +38,7 @@ class Signals:
     def pause(self, seconds: float) -> bool:
         """Wait for so many seconds, or until a signal asks to end; whether one has."""
         if not self.count:
-            select.select([self.fileno], [], [], seconds)
+            readiness.readable([self.fileno], seconds)
         return self.count > 0
 
     def _take_stop(self, number: int, _: FrameType | None) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 from typing import Protocol
 
+from coordinator.files import readiness
 from coordinator.input import zmapstuck
 from coordinator.input.intake import EARLY, Intake
 from coordinator.input.plaintext import PlainText
@@ -75,7 +75,7 @@ def first_targets(intake: Intake, text: PlainText, signals: Interrupts, options:
         if not (reading and text.ready()):
             reads = [text.stream.fileno()] if reading else []
             seconds = 0.25 if intake.parked else _AFTER if intake.refused else _LONG
-            ready = select.select([*reads, signals.fileno, *intake.awaited], [], [], seconds)[0]
+            ready = readiness.readable([*reads, signals.fileno, *intake.awaited], seconds)
             if not ready and not said and not intake.parked:
                 said = bool(intake.fates.read)
                 if said:

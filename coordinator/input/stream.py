@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import math
 import os
-import select
 import stat
 import sys
 import termios
@@ -23,7 +22,7 @@ import threading
 import time
 from collections import deque
 
-from coordinator.files import pipes
+from coordinator.files import pipes, readiness
 
 CHUNK = 1 << 18  # bytes that one `read` gives at most, about: some 1,400 of ZMap's lines
 _AHEAD = 1 << 26
@@ -94,7 +93,7 @@ class Stream:
         small = min(_SMALL, self._capacity // 8)
         try:
             while self._held < _AHEAD:  # or it comes faster than we can take it: from then on it has to wait
-                ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
+                ready = readiness.readable((self._descriptor, self._stopped))
                 if self._stopped in ready:
                     return
                 chunk = os.read(self._descriptor, CHUNK)
@@ -102,7 +101,7 @@ class Stream:
                 os.eventfd_write(self._wake, 1)
                 if not chunk:
                     return
-                if len(chunk) < small and select.select([self._stopped], [], [], _REST)[0]:
+                if len(chunk) < small and readiness.readable([self._stopped], _REST):
                     return
         except BlockingIOError:
             return  # the loop reads on from here
@@ -150,7 +149,7 @@ class Stream:
         if self._held >= _AHEAD or (self._blocks and now - self._blocks[0][1] > _STALE):
             self.overtaken = self.overtaken or self._is_full()
             return
-        if select.select([self._descriptor], [], [], 0)[0]:
+        if readiness.readable([self._descriptor], 0):
             chunk = self._take()
             if chunk:
                 self._keep(chunk)
@@ -185,7 +184,7 @@ class Stream:
 
     def ready(self) -> bool:
         """Whether `read` has something to return (the end of the input counts)."""
-        return self.pending or bool(select.select([self.fileno()], [], [], 0)[0])
+        return self.pending or bool(readiness.readable([self.fileno()], 0))
 
     def read(self) -> bytes | None:
         """The next chunk of bytes; empty at the end; None if there is nothing yet."""

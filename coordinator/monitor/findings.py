@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections.abc import Iterable, Sequence
 
+from coordinator.files import readiness
 from coordinator.monitor.status import table
 from lzr import addresses
 from lzr.options.table import Options
@@ -89,7 +89,7 @@ class Findings:
             text = f"{self.skipped:,} more were found than are shown here; all are in {plain(where, 1000)}\n"
         self._pending += text.encode("ascii", "replace")
         self.flush()
-        if self._pending and select.select([], [self._fd], [], 0.5)[1]:
+        if self._pending and readiness.writable(self._fd, 0.5):
             self.flush()
 
 

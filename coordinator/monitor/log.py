@@ -140,7 +140,7 @@ def open_log(
     log = Log(verbosity, file, name)
     try:
         yield log
-    except UsageError as error:
+    except (UsageError, ChildProcessError) as error:
         log.fatal(str(error))
         raise
     except Exception as error:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import select
 import socket
 import struct
 import time
 from collections.abc import Iterable, Mapping
 
+from coordinator.files import readiness
 from coordinator.network import netlink as nl
 from coordinator.network.netlink import Netlink
 
@@ -76,7 +76,7 @@ def _asked(addresses: Mapping[str, str], until: float) -> dict[str, str]:
                 del due[0]
                 for sock, (mac, here) in asked.items():
                     _send(sock, mac, (packed for packed, one in here.items() if one not in found))
-            for sock in select.select(list(asked), [], [], max(0.0, min([*due[:1], until]) - now))[0]:
+            for sock in readiness.readable(asked, max(0.0, min([*due[:1], until]) - now)):
                 for packed, mac in _answers(sock):
                     if packed in asked[sock][1] and mac not in ours:
                         found[asked[sock][1][packed]] = mac.hex(":")

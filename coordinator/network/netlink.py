@@ -8,12 +8,13 @@ rtnetlink(7): a 16-byte message header, a fixed part by type, then attributes of
 from __future__ import annotations
 
 import os
-import select
 import socket
 import struct
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from coordinator.files import readiness
 
 # linux/netlink.h
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -178,7 +179,7 @@ class Netlink:
     def news(self, seconds: float) -> Iterator[NetlinkMessage]:
         """Yield what happens in the groups joined, for at most so many seconds."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and select.select([self._socket], [], [], left)[0]:
+        while (left := end - time.monotonic()) > 0 and readiness.readable([self._socket], left):
             try:
                 data = self._socket.recv(1 << 17)
             except OSError:

@@ -10,7 +10,6 @@ import contextlib
 import hmac
 import os
 import secrets
-import select
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 import zmq
 from msgspec import Struct, field
 
+from coordinator.files import readiness
 from coordinator.processes import rights
 from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.launch import Launched
@@ -41,6 +41,7 @@ _MOST = 1 << 23
 """Bytes that a report may have; one with the flows of a shard may have `MOST_OCTETS` more."""
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK = int(zmq.NOBLOCK)
+_DIED = "the fork server, which starts the workers, has died"
 _EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
 
 
@@ -113,17 +114,19 @@ class Child(Struct):
 def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds: float = 20.0) -> None:
     """Send the fork server an order with descriptors; it may be slow, as many children are started at once.
 
-    Raises ChildProcessError if it takes nothing for so many seconds.
+    Raises ChildProcessError if it takes nothing for so many seconds, or has died.
     """
     while True:
         try:
             socket.send_fds(forkserver, [order], given)
             return
         except BlockingIOError:
-            if not select.select([], [forkserver], [], seconds)[1]:
+            if not readiness.writable(forkserver.fileno(), seconds):
                 raise ChildProcessError(
                     "the fork server, which starts the workers, takes no orders"
                 ) from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise ChildProcessError(_DIED) from None
 
 
 class Pool:
@@ -152,14 +155,18 @@ class Pool:
         """Hand the fork server what children need.
 
         sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
-        that writes keeps open. others: files that all children keep.
+        that writes keeps open. others: files that all children keep. Raises ChildProcessError where it has
+        died.
         """
         descriptors = [self._rundir.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
         data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
         self.forkserver.setblocking(True)
-        for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
-            part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
-            socket.send_fds(self.forkserver, [data if at == 0 else b"+"], part)
+        try:
+            for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
+                part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
+                socket.send_fds(self.forkserver, [data if at == 0 else b"+"], part)
+        except (BrokenPipeError, ConnectionResetError):
+            raise ChildProcessError(_DIED) from None
         self.forkserver.setblocking(False)
 
     def spawn(
@@ -175,7 +182,30 @@ class Pool:
     ) -> Child:
         """Have a child forked. name, number: used for this child only. fenced: for a collector, the numbers
         of flow workers that have died.
+
+        Raises ChildProcessError where it cannot be started.
         """
+        try:
+            return self._spawn(role, index, name, number, outputs, fenced, replaces=replaces)
+        except ChildProcessError:
+            raise
+        except (OSError, zmq.ZMQError) as error:  # a directory that was removed, no descriptors left
+            why = os.strerror(error.errno or 0)
+            if isinstance(error, FileNotFoundError):
+                why = f"{self._rundir.path}, where its sockets were to be, is gone"
+            raise ChildProcessError(f"{name} cannot be started: {why}") from error
+
+    def _spawn(
+        self,
+        role: str,
+        index: int,
+        name: str,
+        number: int,
+        outputs: Sequence[CollectorOutput],
+        fenced: Sequence[int],
+        *,
+        replaces: bool,
+    ) -> Child:
         orders = self._socket(zmq.PUSH, 0)
         feed = self._socket(zmq.PUSH, FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
@@ -213,7 +243,7 @@ class Pool:
             except OSError:
                 data = b""
             if not data:
-                raise ChildProcessError("the fork server, which starts the workers, has died")
+                raise ChildProcessError(_DIED)
             try:
                 event = Event.unpack(data)
             except SchemaError as error:
@@ -296,7 +326,7 @@ class Pool:
 
     def wait(self, seconds: float) -> None:
         """Wait until the fork server has a message, at most so many seconds."""
-        select.select([self.forkserver], [], [], seconds)
+        readiness.readable([self.forkserver], seconds)
 
     def end(self) -> None:
         """Kill all children that still run. Their reports can still be read."""
@@ -319,7 +349,7 @@ class Pool:
             child.close()
         self.printed.close()
         self.reports.close()
-        self._context.term()
+        self._context.destroy(linger=0)  # those too that were made for a child that could not be started
         self._rundir.remove()
 
     def _address(self, name: str) -> str:
@@ -346,9 +376,7 @@ def _await_end(pid: int) -> None:
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
-            poll = select.poll()  # select(2) takes no descriptor beyond 1023, and many workers have more
-            poll.register(handle, select.POLLIN)
-            poll.poll(2000)
+            readiness.readable([handle], 2)
         finally:
             os.close(handle)
 

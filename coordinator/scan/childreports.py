@@ -109,8 +109,7 @@ class Reports:
 
     def _take_figures(self, figures: Mapping[str, Any], now: float) -> None:
         self._console.meter.feed(now, figures)
-        errors = figures.get("send_errors")
-        if errors:
+        if errors := figures.get("unsent"):
             self._alerts.note_unsent(errors)
         if figures.get("unheard"):
             self._alerts.note_unheard()

@@ -285,7 +285,10 @@ class Loop:
             self._parts.sweeping.stop()
 
     def _finish(self) -> None:
-        """Begin nothing new. Whoever has answered a sweep is gone on with, where no worker has it too."""
+        """Begin nothing new. Whoever has answered a sweep is gone on with, where no worker has it too, and
+        has its further SYNs (--probes), also where the scan was paused.
+        """
+        self._parts.state.paused = False
         if self._parts.sweeping is None:
             self._interrupt()
         else:

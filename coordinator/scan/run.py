@@ -44,6 +44,9 @@ def run(options: Options, guard: Guard | None, stdin: Stream | None, launched: L
         return _run(options, guard, stdin, signals, launched)
     except Interrupted:  # while a FIFO waited for its other end, or a name for its address
         return 128 + signals.number
+    except ChildProcessError as error:  # before a packet was sent: later it ends the loop
+        print(safetext.line(f"lzr: {error}"), file=sys.stderr)
+        return FAILED
 
 
 def _run(

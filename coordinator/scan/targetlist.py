@@ -6,7 +6,6 @@ No packet is sent, only names are looked up, nothing else is written, and root i
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from secrets import randbits as random_bits
 
 import numpy as np
 
+from coordinator.files import readiness
 from coordinator.files.filereader import FileReader
 from coordinator.input import networklists
 from coordinator.input.sweptspace import swept
@@ -64,7 +64,7 @@ def _write(data: bytes) -> None:
         try:
             left = left[os.write(1, left) :]
         except BlockingIOError:
-            select.select([], [1], [])
+            readiness.writable(1)
 
 
 def _pause(seconds: float) -> bool:

@@ -340,7 +340,8 @@ class RefusedMessage(Message, frozen=True):
 
 class FlowStats(Message, frozen=True):
     """A flow worker's figures. last: no more will come. looked_ns: it has handled all that came by then.
-    blocked: number of the last `Blocked` it goes by. unheard: flows not asked again after drops.
+    blocked: number of the last `Blocked` it goes by. unheard: flows not asked again after drops. unsent: of
+    `send_errors`, packets with which an answer may be lost, by errno.
     """
 
     last: bool
@@ -367,6 +368,7 @@ class FlowStats(Message, frozen=True):
     ignored: FewCounters
     blocked: Number
     unheard: Number
+    unsent: FewCounters
 
 
 class CollectStats(Message, frozen=True):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lzr.ipc.messages import KINDS
 from lzr.ipc.schema import MOST_PARTS, Buffer, Message, SchemaError
 
-VERSION = 4
+VERSION = 5
 """Version of the messages; it grows when a field changes."""
 _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""

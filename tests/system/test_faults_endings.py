@@ -63,6 +63,21 @@ def test_a_signal_once(arena: Range, unchanged: None, source: Path, number: sign
     assert "Traceback" not in said
 
 
+def test_a_signal_to_a_sweep_that_is_paused(arena: Range, unchanged: None) -> None:
+    """Whoever was asked once has its second SYN all the same, for it is waited for."""
+    respond(arena, 4096, "h")
+    target, control = arena.lab.directory / "out", arena.lab.directory / "control"
+    sweep = (f"{address(0)}/20", "-p", str(PORT), "-r", "1000", "--probes", "2", *QUICK)
+    words = (*sweep, "--control-socket", control, "-f", target)
+    victim = Victim(arena.scanner, *words, stdin=subprocess.DEVNULL)
+    wait_for(lambda: lines_in(target) > 100, "records")
+    arena.scanner.run(LZR, "ctl", "--socket", control, "pause", timeout=20)
+    victim.signal(signal.SIGINT)
+    assert victim.wait(60) == 130
+    assert "(agree)" in victim.said()
+    assert read(target)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_twice(arena: Range, unchanged: None, source: Path, number: signal.Signals) -> None:
     """Time-outs of a minute, and it ends at once."""

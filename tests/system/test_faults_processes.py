@@ -147,6 +147,26 @@ def test_when_one_that_leads_is_killed_all_end(arena: Range, source: Path, role:
     assert arena.scanner.rules() == before
 
 
+def test_the_directory_of_the_sockets_is_removed(arena: Range, source: Path) -> None:
+    """Nothing is missed in it until a process has to be replaced."""
+    arena.respond(first=FIRST, count=65536, port=PORT, source=SCANNER, classes=LIVELY)
+    source.write_text("".join(services(65536)))
+    target = arena.lab.directory / "out"
+    with source.open() as stdin:
+        words = ("-sendSYNs", "-rate", "4000", "-w", "2", *QUICK)
+        victim = Victim(arena.scanner, *words, "-f", target, stdin=stdin)
+    wait_for(lambda: lines_in(target) > 1000, "records")
+    (directory,) = arena.lab.left()
+    shutil.rmtree(directory)
+    victim.kill("flow worker")
+    assert victim.wait(60) == 1
+    said = victim.said()
+    assert f"cannot be started: {directory}, where its sockets were to be, is gone" in said
+    assert "Traceback" not in said
+    assert "(agree)" in said
+    assert len({record["saddr"] for record in read(target)}) == lines_in(target) > 1000
+
+
 def resume(arena: Range, source: Path, kept: Path, *more: str, name: str) -> Victim:
     with source.open() as stdin:
         return Victim(arena.scanner, "--resume", kept, *more, stdin=stdin, name=name)

@@ -148,6 +148,22 @@ def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
     assert "lzr_" not in here.scanner.rules()
 
 
+def test_more_descriptors_are_open_than_select_takes(here: Range, tmp_path: Path) -> None:
+    """Whoever starts us has left 1,100 open."""
+    (tmp_path / "list").write_text("".join(services(COUNT)))
+
+    def leave_open() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+        for _ in range(1100):
+            os.set_inheritable(os.dup(0), True)
+
+    with (tmp_path / "list").open() as stdin:
+        words = (LZR, *QUICK, "-f", tmp_path / "found")
+        process = here.scanner.popen(*words, stdin=stdin, preexec_fn=leave_open, close_fds=False)
+        assert process.wait(120) == 0
+    assert len(parse((tmp_path / "found").read_text())[0]) == COUNT
+
+
 def test_no_process_is_left_for_a_worker_in_the_middle_of_a_scan(here: Range) -> None:
     """Enough could be started when it began, but by now others of the same user run."""
     found, most = here.lab.directory / "middle", 40

@@ -27,7 +27,7 @@ from lzr.packet.cutting import cut
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, LinkHeader
 from lzr.packet.ways import WayKind, Ways, everywhere, mss
-from lzr.rows import NO_PROBE, SYN, TARGET, Rows, pick
+from lzr.rows import NO_PROBE, RST, SYN, TARGET, Rows, pick
 from lzr.targets.blocklist import Blocklist
 
 IP_PKTINFO, IPV6_PKTINFO, IP_PROTOCOL = 8, 50, 52
@@ -65,6 +65,7 @@ class _Packet(NamedTuple):
     destination: tuple[Any, ...]
     until: int
     number: int
+    closing: bool  # an RST: nothing is to come of it
 
 
 class Routed:
@@ -86,6 +87,8 @@ class Routed:
         self.made = self.sent = self.sent_octets = 0
         self.errors: Counter[str] = Counter()
         """Packets that the kernel did not take, by the name of the errno; their flows go on without them."""
+        self.lost: Counter[str] = Counter()
+        """Of these, those with which an answer may be lost: no RSTs, which only close."""
 
     @property
     def clogged(self) -> bool:
@@ -142,6 +145,7 @@ class Routed:
         if sock is None:
             self.errors["EAFNOSUPPORT"] += 1
             return []
+        closing = bool(row["flags"] & RST)
         peer = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
         # So that rules that look at source or protocol see them; the header alone is not looked at.
         protocol = socket.IPPROTO_TCP if self._says_tcp else 0
@@ -158,7 +162,7 @@ class Routed:
         parts = cut(whole, mtu)
         first, self.made = self.made, self.made + len(parts)
         return [
-            _Packet(octets, sock, ancillary, destination, until, number)
+            _Packet(octets, sock, ancillary, destination, until, number, closing)
             for number, octets in enumerate(parts, first)
         ]
 
@@ -175,11 +179,16 @@ class Routed:
                 self._waiting.append(packet)
                 return False
             name = errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))
-            self.errors[_GIVEN_UP if error.errno in _NO_ROOM else name] += 1
+            self._count(packet, _GIVEN_UP if error.errno in _NO_ROOM else name)
             return True
         self.sent += 1
         self.sent_octets += len(packet.octets)
         return True
+
+    def _count(self, packet: _Packet, error: str) -> None:
+        self.errors[error] += 1
+        if not packet.closing:
+            self.lost[error] += 1
 
     def block(self, policy: Blocklist) -> None:
         """Drop waiting packets to everybody whom this policy does not allow."""
@@ -210,7 +219,7 @@ class Routed:
                 refused[family] += 1
                 self._waiting.pop()
             if packet.until < now or stalled:
-                self.errors[_GIVEN_UP] += 1
+                self._count(packet, _GIVEN_UP)
             else:
                 self._waiting.append(packet)
 

@@ -381,6 +381,7 @@ class FlowWorker:
             ignored=engine.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
             blocked=self._blocked,
             unheard=engine.overflows.unheard,
+            unsent=routed.lost,
         )
         self._report(stats)
         engine.at_limit = False

@@ -272,7 +272,8 @@ def test_last_words_of_one_that_was_buried(scene: Scene) -> None:
     token = scene.child(F0).token
     os.write(scene.control, msgpack.packb({"event": "died", "name": F0, "pid": 5, "status": 1}))
     scene.turn()
-    scene.send(pack(messages.FlowStats(True, *range(5), True, *range(13), {}, {}, 0, 0), F0, token))  # type: ignore[call-arg]
+    figures = messages.FlowStats(True, *range(5), True, *range(13), {}, {}, 0, 0, {})  # type: ignore[call-arg]
+    scene.send(pack(figures, F0, token))
     (stats,) = scene.turn()
     assert isinstance(stats, Stats)
     assert (stats.name, stats.last, stats.figures["index"]) == (F0, True, 0)

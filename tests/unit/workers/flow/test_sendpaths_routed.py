@@ -13,7 +13,7 @@ from lzr import addresses
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import Way, WayKind, make
-from lzr.rows import ACK, FRAME, NO_PROBE, SYN
+from lzr.rows import ACK, FRAME, NO_PROBE, RST, SYN
 from lzr.targets.blocklist import Blocklist
 from workers.flow import sendpaths
 from workers.flow.sendpaths import Routed
@@ -237,6 +237,20 @@ def test_what_the_kernel_refuses_is_counted_by_its_name(monkeypatch: pytest.Monk
     send(made, frames(3))
     send(made, frames(2, peer="2001:db8::"))
     assert (made.sent, dict(made.errors)) == (1, {"EPERM": 1, "ENETUNREACH": 1, "EAFNOSUPPORT": 2})
+
+
+def test_an_rst_that_the_kernel_does_not_take_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes what has its record already; whoever lets no RST out has each of them refused (EPERM)."""
+    monkeypatch.setattr(sendpaths, "_AGAIN", 0)
+    monkeypatch.setattr(sendpaths, "_PATIENCE", -1)
+    raw = Raw(socket.AF_INET)
+    made = Routed([raw])  # type: ignore[list-item]
+    for flags, lost in ((RST, {}), (RST | ACK, {}), (ACK, {"EPERM": 1, "NO_ROOM": 1})):
+        raw.trouble = [errno.EPERM, errno.ENOBUFS, errno.ENOBUFS]
+        send(made, frames(2, flags))
+        made.flush()
+        assert made.lost == lost
+    assert made.errors == {"EPERM": 3, "NO_ROOM": 3}
 
 
 def test_a_full_table_clogs() -> None:
