@@ -146,6 +146,9 @@ class ControlServer:
                 f"this run has {snapshot.shards} shards, so at most {snapshot.shards} flow workers"
             )
         wanted_flow, wanted_collect = command.wanted(flow, collect, snapshot.shards)
+        most = snapshot.most_processes
+        if wanted_flow + wanted_collect > max(flow + collect, most):
+            raise CommandError(ctlcommands.too_many(most))
         return f"ok workers flow={wanted_flow} collect={wanted_collect} (were flow={flow} collect={collect})"
 
 

@@ -94,6 +94,11 @@ class Command(Struct, frozen=True):
         return min(MOST_RATE, max(1.0, self.rate.applied(current or 0.0)))
 
 
+def too_many(most: int) -> str:
+    """What is said of more workers than there can be."""
+    return f"the limit of open files (ulimit -n) allows {most} workers and collectors together"
+
+
 def workers(**changes: int) -> Command:
     """`workers(flow=1)`: one flow worker more."""
     return Command("workers", workers={channel: Change(step, "+") for channel, step in changes.items()})

@@ -13,16 +13,16 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections import deque
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import zmq
-from msgspec import Struct, field
 
 from coordinator.files import readiness
 from coordinator.processes import rights
+from coordinator.processes.child import Child
 from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.launch import Launched
 from coordinator.processes.priority import Priority
@@ -31,7 +31,7 @@ from lzr.ipc import credentials, messages, packing
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import CollectorOutput, Event, Job, Setup, Spawn, pack
-from lzr.ipc.schema import FEED_MARK, MOST_OCTETS, Buffer, Message, SchemaError
+from lzr.ipc.schema import FEED_MARK, MOST_OCTETS, Message, SchemaError
 from lzr.safetext import plain
 
 _MAX_EVENT = 1 << 16  # bytes of an Event
@@ -39,92 +39,33 @@ _DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel take
 _REMEMBERED = 64  # children that have ended, whose last reports are still believed
 _MOST = 1 << 23
 """Bytes that a report may have; one with the flows of a shard may have `MOST_OCTETS` more."""
-# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
-_NOBLOCK = int(zmq.NOBLOCK)
 _DIED = "the fork server, which starts the workers, has died"
-_EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
+_DEAF = "the fork server, which starts the workers, takes no orders"
+_LOOK = 0.02  # seconds between two looks at what it tells, while it takes nothing
+_SOCKETS = 4096  # of ZeroMQ's at once, where it has 1,023 otherwise
 
 
-class Child(Struct):
-    """A flow worker or a collector."""
-
-    role: str
-    index: int
-    name: str
-    number: int
-    orders: zmq.Socket[bytes]
-    feed: zmq.Socket[bytes] | None
-    pid: int = 0
-    replaces: bool = False  # it took the place of one that died
-    distrusted: bool = False  # it has sent what cannot be: nothing more of it is believed
-    token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
-    written: int = 0  # a flow worker's: the last of its messages whose results are written
-    acknowledged: int = 0  # the last of them that it knows to be written
-    releasing: int = 0  # shards that it has been told to give away, flows and all
-    waiting: deque[list[Buffer]] = field(default_factory=deque)  # orders that it had no room for
-    unbound: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
-    """Its sockets that nobody may connect to yet: (socket, address, listening descriptor)."""
-
-    def open_to(self, pid: int) -> None:
-        """Let the process with this pid, as the kernel knows it, connect to the child's sockets, and no
-        other.
-
-        ZeroMQ shares what is sent among all that are connected, so another process would get some of the
-        targets.
-        """
-        self.pid = pid
-        for sock, address, listener in self.unbound:
-            sock.setsockopt(zmq.IPC_FILTER_PID, pid)
-            sock.setsockopt(zmq.USE_FD, listener)
-            sock.bind(address)
-        self.unbound.clear()
-
-    def tell_written(self) -> None:
-        """Tell a flow worker up to which message its results are written, unless it knows that already."""
-        if self.written > self.acknowledged:
-            self.order(messages.WrittenUpTo(self.written))
-            self.acknowledged = self.written
-
-    def order(self, order: Message) -> None:
-        """Send an order, or queue it until there is room."""
-        self.waiting.append(packing.pack(order))
-        self.push_orders()
-
-    def push_orders(self) -> None:
-        """Send queued orders while there is room. A process that has just died takes nothing, and must not
-        stop us.
-        """
-        while self.waiting:
-            try:
-                packing.send(self.orders, self.waiting[0], _NOBLOCK)
-            except zmq.Again:
-                return
-            self.waiting.popleft()
-
-    def close(self) -> None:
-        """Close its sockets, and those that listen for it."""
-        for _, _, listener in self.unbound:
-            os.close(listener)
-        self.unbound.clear()
-        self.orders.close(linger=0)
-        if self.feed is not None:
-            self.feed.close(linger=0)
-
-
-def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds: float = 20.0) -> None:
+def hand(
+    forkserver: socket.socket,
+    order: bytes,
+    given: Sequence[int],
+    seconds: float = 20.0,
+    read: Callable[[], None] = lambda: None,
+) -> None:
     """Send the fork server an order with descriptors; it may be slow, as many children are started at once.
 
-    Raises ChildProcessError if it takes nothing for so many seconds, or has died.
+    read: reads what it tells meanwhile: it takes nothing while it has no room for that. Raises
+    ChildProcessError if it takes nothing for so many seconds, or has died.
     """
+    until = time.monotonic() + seconds
     while True:
         try:
             socket.send_fds(forkserver, [order], given)
             return
         except BlockingIOError:
-            if not readiness.writable(forkserver.fileno(), seconds):
-                raise ChildProcessError(
-                    "the fork server, which starts the workers, takes no orders"
-                ) from None
+            read()
+            if not readiness.writable(forkserver.fileno(), _LOOK) and time.monotonic() > until:
+                raise ChildProcessError(_DEAF) from None
         except (BrokenPipeError, ConnectionResetError):
             raise ChildProcessError(_DIED) from None
 
@@ -143,9 +84,11 @@ class Pool:
         self.printed, self.forkserver, self._process = launched.printed, launched.control, launched.process
         self.priority = Priority(self._process.pid, may_raise=gives_way and rights.may_renice())
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self._context.set(zmq.MAX_SOCKETS, _SOCKETS)
         self.reports = ReportInbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
+        self._events: list[Event] = []  # that were read while an order waited for room
         self._ended: dict[str, Child] = {}  # the latest: their last reports may still be on their way
         self.closed = False
 
@@ -220,7 +163,7 @@ class Pool:
         if role == "collect":
             given.append(self._rundir.listen(f"results-{name}"))
         try:
-            hand(self.forkserver, pack(spawn), given)
+            hand(self.forkserver, pack(spawn), given, read=self._read_events)
         finally:
             for descriptor in given:
                 os.close(descriptor)
@@ -230,16 +173,25 @@ class Pool:
         """The children of this role that have not ended."""
         return [child for child in self.children.values() if child.role == role]
 
+    @property
+    def told(self) -> bool:
+        """Whether `events` has some that the fork server's socket does not show."""
+        return bool(self._events)
+
     def events(self) -> list[Event]:
         """The fork server's messages. Raises ChildProcessError when it is gone, or sends something
         invalid.
         """
-        found: list[Event] = []
+        self._read_events()
+        found, self._events = self._events, []
+        return found
+
+    def _read_events(self) -> None:
         while True:
             try:
                 data = self.forkserver.recv(_MAX_EVENT)
             except BlockingIOError:
-                return found
+                return
             except OSError:
                 data = b""
             if not data:
@@ -251,7 +203,7 @@ class Pool:
             if event.event == "spawned" and event.name in self.children:
                 self.children[event.name].open_to(event.pid)
                 self.priority.begun(event.pid)
-            found.append(event)
+            self._events.append(event)
 
     def forget(self, name: str) -> Child | None:
         """Remove a child that has ended from the list; its last reports are still accepted."""
@@ -379,21 +331,3 @@ def _await_end(pid: int) -> None:
             readiness.readable([handle], 2)
         finally:
             os.close(handle)
-
-
-def has_room(child: Child) -> bool:
-    """Whether a flow worker's feed has room for a message: by `benchmarks.endtoend` nine of ten looks say
-    no, and a message that is made in vain costs some thirty times as much as a look."""
-    assert child.feed is not None
-    events = child.feed.get(_EVENTS)
-    return isinstance(events, int) and bool(events & _POLLOUT)
-
-
-def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
-    """Send a flow worker a message in its feed if there is room; whether there was."""
-    assert child.feed is not None
-    try:
-        packing.send(child.feed, parts, _NOBLOCK)
-    except zmq.Again:
-        return False
-    return True

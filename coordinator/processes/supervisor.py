@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import ProcessState
-from coordinator.processes.pool import Child, Pool, try_feed
+from coordinator.processes.child import Child, try_feed
+from coordinator.processes.pool import Pool
 from lzr.ipc import messages, packing
 from lzr.ipc.job import CollectorOutput
 from lzr.ipc.schema import Buffer, Message, SchemaError
@@ -112,7 +113,7 @@ class Supervisor:
     ) -> None:
         self.pool = pool
         self.machine = Machine(shards)
-        self.unread = False  # there were more reports than are taken at a time
+        self._unread = False  # there were more reports than are taken at a time
         self._ledger = ledger
         self._outputs = outputs
         self._first_orders = first_orders
@@ -124,6 +125,11 @@ class Supervisor:
         self._ignored = 0  # reports that have no effect
         self._arrived: deque[Report] = deque()
         self._releases: deque[tuple[str, list[Buffer]]] = deque()
+
+    @property
+    def unread(self) -> bool:
+        """Whether there is something to report at once."""
+        return self._unread or self.pool.told
 
     @property
     def writer(self) -> str:
@@ -152,17 +158,17 @@ class Supervisor:
         if others_ready:
             self.pool.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
-        for event in self.pool.events() if others_ready else ():
+        for event in self.pool.events() if others_ready or self.pool.told else ():
             self._tell(f"{event.name} {event.event}: pid {event.pid}")
             if event.event == "spawned":
                 self._arrived.append(Spawned(event.name, event.pid))
             else:
                 deaths.append(Died(event.name, event.status))
-        self.unread = True
+        self._unread = True
         for _ in range(_REPORTS):
             try:
                 if not self._read():
-                    self.unread = False
+                    self._unread = False
                     break
             except SchemaError as error:
                 self.refuse(str(error), error.sender)
@@ -307,9 +313,10 @@ class Supervisor:
                 children[name].tell_written()  # first: what is written must not be sent again
                 children[name].order(messages.SendTo(collector))
             case do.Stop(name):
-                child = children[name]
-                child.order(messages.Stop())
-                if not self.machine.ending:
+                child = children.get(name)  # none where it could not be started
+                if child is not None:
+                    child.order(messages.Stop())
+                if child is not None and not self.machine.ending:
                     self._meter.mark(now, child.role, child.index, ProcessState.LEAVING)
             case do.Forget():
                 self._forget(order, now)

@@ -6,11 +6,16 @@ The limits that a worker is given are another thing: `workers.childlimits`.
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 
 LEAST = 40
 """Descriptors that a scan needs at least."""
-_WANTED = 4096  # descriptors: 256 workers with a few each, and as many shards
+_WANTED = 12288  # descriptors: 1,280 processes, and 256 shards with a few each
+_THREADS = 4096
+_EACH, _SPARE = 8, 32
+"""Descriptors here for each worker or collector: of a flow worker's two sockets of ZeroMQ's each listens, is
+connected and wakes us, and its reports have a connection. Those to spare are for whatever else comes."""
 
 
 def raise_descriptors(wanted: int = _WANTED) -> int:
@@ -26,7 +31,17 @@ def raise_descriptors(wanted: int = _WANTED) -> int:
     return soft
 
 
-def raise_threads(wanted: int = _WANTED) -> None:
+def most_children() -> int:
+    """How many workers and collectors may be there at once, as descriptors are limited: without the last one
+    ZeroMQ ends the process. To be called before there are any.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return 1 << 20
+    return (limit - len(os.listdir("/proc/self/fd")) - _SPARE) // _EACH
+
+
+def raise_threads(wanted: int = _THREADS) -> None:
     """Raise the limit of threads of a user (`ulimit -u`) to `wanted`, where we may, else as far as allowed:
     that of who called sudo would be the workers', too.
     """

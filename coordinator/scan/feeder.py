@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake
 from coordinator.network.routing import Routing
-from coordinator.processes.pool import Child, has_room, try_feed
+from coordinator.processes.child import Child, has_room, try_feed
 from coordinator.scan.accounts import Accounts
 from lzr.ipc import messages, packing
 from lzr.ownaddresses import Sources

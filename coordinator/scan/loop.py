@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.signals import Signals
+from coordinator.endpoints import ctlcommands
 from coordinator.endpoints.ctlcommands import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import BlockOrder
@@ -257,9 +258,18 @@ class Loop:
             case "lease":
                 self._lease.renew(command.seconds, command.since, _uptime())
             case "workers":
-                shards = self._parts.ready.job.shards
-                flow, collect = command.wanted(*self._parts.supervisor.machine.wanted, shards)
-                self._reports.apply(self._parts.supervisor.want(flow, collect, now))
+                self._set_workers(command, now)
+
+    def _set_workers(self, command: Command, now: float) -> None:
+        """Have as many workers and collectors as that, unless there cannot be so many."""
+        supervisor, most = self._parts.supervisor, self._parts.totals.most_processes
+        before = supervisor.machine.wanted
+        flow, collect = command.wanted(*before, self._parts.ready.job.shards)
+        leaving = sum(process.leaving for process in supervisor.machine.processes)
+        if flow + collect > sum(before) and flow + collect + leaving > most:
+            self._parts.console.note(f"flow={flow}, collect={collect}: {ctlcommands.too_many(most)}")
+        else:
+            self._reports.apply(supervisor.want(flow, collect, now))
 
     def _block(self, command: Command) -> None:
         """Block these networks, in this scan and in one that resumes it."""

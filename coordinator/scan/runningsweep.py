@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.processes.pool import Child, try_feed
+from coordinator.processes.child import Child, try_feed
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.setup.egress import RoutesInUse

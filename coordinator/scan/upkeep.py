@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from coordinator.monitor.snapshot import Phase
-from coordinator.processes import heap
+from coordinator.processes import heap, ulimits
 from coordinator.scan.feeder import Paced
 from coordinator.scan.parts import Parts
 from coordinator.scan.reading import Seen
@@ -33,6 +33,7 @@ class Upkeep:
         self._routes_due = 0.0
         self._judged = now
         self._trimmed = False
+        self._most = ulimits.most_children()
 
     def due(self, now: float) -> bool:
         """Whether it is time for a round."""
@@ -142,6 +143,7 @@ class Upkeep:
         self._parts.accounts.update(self._parts.feeder.backlog)
         totals.input_ended = ended
         totals.wanted_flow, totals.wanted_collect = machine.wanted
+        totals.most_processes = self._most
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
         checkpoint = self._parts.checkpoint

@@ -51,8 +51,11 @@ class Processes:
 
     def those_wanted(self, role: str) -> list[Process]:
         """The processes at places that are to be filled, by place."""
-        found = (self.at(role, index) for index in range(self.wanted[role]))
-        return [process for process in found if process is not None]
+        places: dict[int, Process] = {}
+        for each in self._all.values():
+            if each.role == role and not each.leaving and each.index < self.wanted[role]:
+                places.setdefault(each.index, each)
+        return [places[index] for index in sorted(places)]
 
     def is_wanted(self, process: Process) -> bool:
         """Whether this process is at a place that is to be filled."""

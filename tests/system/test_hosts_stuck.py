@@ -164,6 +164,31 @@ def test_more_descriptors_are_open_than_select_takes(here: Range, tmp_path: Path
     assert len(parse((tmp_path / "found").read_text())[0]) == COUNT
 
 
+def test_more_workers_are_asked_for_than_descriptors_allow(here: Range) -> None:
+    """ZeroMQ ends a process that has no descriptor left."""
+    found, source = here.lab.directory / "few", here.lab.directory / "few.in"
+    control = here.lab.directory / "few.control"
+    source.write_text("".join(services(COUNT)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+
+    words = (*QUICK, "-rate", "10", "--control-socket", control, "-f", found)
+    with source.open() as stdin:
+        victim = Victim(here.scanner, *words, stdin=stdin, preexec_fn=limit)
+    wait_for(lambda: lines_in(found) > 0, "the first records", 60)
+
+    def ask(count: int) -> subprocess.CompletedProcess[str]:
+        words = (LZR, "ctl", "--socket", control, "workers", f"collect={count}")
+        return here.scanner.run(*words, check=False, timeout=60)
+
+    assert "ulimit -n" in ask(200).stderr
+    assert ask(20).returncode == 0
+    wait_for(lambda: len(victim.of_role("collector")) == 20, "the collectors", 60)
+    assert victim.wait(120) == 0, victim.said()
+    assert len(parse(found.read_text())[0]) == COUNT
+
+
 def test_no_process_is_left_for_a_worker_in_the_middle_of_a_scan(here: Range) -> None:
     """Enough could be started when it began, but by now others of the same user run."""
     found, most = here.lab.directory / "middle", 40

@@ -18,6 +18,7 @@ from coordinator.endpoints import control
 from coordinator.endpoints.control import ControlServer
 from coordinator.endpoints.ctlcommands import Change, Command, CommandError, parse, rate, workers
 from coordinator.endpoints.named import ControlError
+from coordinator.monitor.snapshot import Snapshot
 from tests.controlled import Running
 from tests.rows import every_row
 
@@ -134,6 +135,15 @@ def test_a_command_and_its_reply(scan: Running) -> None:
     assert "read: 77" in text
     assert "workers flow=N" in ask(path, "help")[1]
     assert [command.kind for command in scan.commands] == ["workers", "rate", "pause"]
+
+
+def test_more_workers_than_descriptors_allow_are_refused(scan: Running) -> None:
+    scan.server.publish(Snapshot(shards=8, wanted_flow=4, wanted_collect=2, most_processes=10))
+    refused = (False, "the limit of open files (ulimit -n) allows 10 workers and collectors together")
+    assert ask(scan.server.path, "workers collect=7") == refused
+    assert ask(scan.server.path, "workers collect=6")[0]
+    scan.server.publish(Snapshot(shards=8, wanted_flow=8, wanted_collect=8, most_processes=10))
+    assert ask(scan.server.path, "workers collect=7")[0], "fewer than there are, which may be as many"
 
 
 def test_several_lines_in_one_connection(scan: Running) -> None:

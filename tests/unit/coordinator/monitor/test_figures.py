@@ -14,6 +14,7 @@ ELSEWHERE = {
     *("recent_drops", "recent_send_failures", "recent_restarts"),  # make warnings
     "interrupted",  # one of the fates
     *("cores", "packet_limit", "bit_limit"),  # bounds of the scan: the bottleneck is judged by them
+    "most_processes",  # so are commands by this one
     *("cooldown_left", "sweep_wait"),  # are in the time that remains
 }
 """Numbers that are no figures of their own."""

@@ -18,7 +18,7 @@ import pytest
 
 from coordinator.processes.pool import Pool, _await_end, hand
 from coordinator.processes.rundir import RunDir
-from lzr.ipc.job import Job
+from lzr.ipc.job import Event, Job
 from lzr.options.table import Options
 from lzr.secrets import Secrets
 
@@ -102,6 +102,44 @@ def test_a_child_that_can_have_no_sockets_is_said_not_to_start(pool: Pool, tmp_p
     directory.rmdir()
     with pytest.raises(ChildProcessError, match=f"cannot be started: {directory}, .* is gone"):
         pool.spawn("collect", 0, "collect-0.1", 2)
+
+
+def test_a_fork_server_that_tells_more_than_is_read_still_takes_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400 workers at once, and it tells of each: it waits for room to tell, and we for room to ask."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.setblocking(False)
+    count = 400
+
+    def serve() -> None:
+        for number in range(count):
+            _, given, _, _ = socket.recv_fds(theirs, 1 << 16, 2)
+            for descriptor in given:
+                os.close(descriptor)
+            theirs.send(Event("died", f"flow-{number}.1", 1 + number).pack())
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    with theirs, subprocess.Popen([sys.executable, "-c", ""]) as process:
+        printed = SimpleNamespace(read=lambda: None, close=lambda: None)
+        launched: Any = SimpleNamespace(printed=printed, control=control, process=process)
+        made = Pool(RunDir((os.getuid(), os.getgid())), launched)
+        try:
+            for number in range(count):
+                made.spawn("flow", number, f"flow-{number}.1", number)
+            told = []
+            while len(told) < count:
+                told += made.events()
+            assert [event.name for event in told] == [f"flow-{number}.1" for number in range(count)]
+            assert not made.told
+        finally:
+            made.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    thread.join(30)
 
 
 def test_the_end_of_a_process_is_awaited_by_a_large_number_too() -> None:

@@ -16,7 +16,8 @@ import zmq
 
 from coordinator.monitor.meter import Meter
 from coordinator.processes import pool as pools
-from coordinator.processes.pool import Child, Pool
+from coordinator.processes.child import Child
+from coordinator.processes.pool import Pool
 from coordinator.processes.rundir import RunDir
 from coordinator.processes.supervisor import ProcessFault, ResultsWritten, Stats, Supervisor, SweepFound
 from lzr.ipc import messages

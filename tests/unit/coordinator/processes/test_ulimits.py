@@ -19,6 +19,25 @@ print(resource.getrlimit(resource.RLIMIT_NPROC) == (hard, hard))
 """
 
 
+_ROOM = """
+import os, resource
+from coordinator.processes import ulimits
+resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
+before = ulimits.most_children()
+held = [os.dup(0) for _ in range(80)]
+print(before, before - ulimits.most_children())
+"""
+
+
+def test_how_many_children_descriptors_allow() -> None:
+    """Those that are open already are no longer to be had."""
+    found = subprocess.run(
+        [sys.executable, "-c", _ROOM], check=False, capture_output=True, text=True, timeout=60
+    )
+    before, less = map(int, found.stdout.split())
+    assert (100 < before < 1000 // 7, less) == (True, 10), found.stderr
+
+
 def test_a_soft_limit_of_threads_holds_no_worker_back() -> None:
     """What is checked before a scan is the hard limit, so that is the one that has to hold."""
     found = subprocess.run(
