@@ -103,11 +103,8 @@ def listed(
 ) -> Listed:
     """The best `budget` pairs."""
     never = Addresses.of(learnt.seed.boxes.number)
-    found = predict.candidates(learnt.model, budget, followed=followed, never=never)
-    if printers:
-        return found
-    allowed = (found.port < PRINTERS[0]) | (found.port > PRINTERS[1])
-    return found if allowed.all() else found.take(allowed)
+    spared = predict.NO_PORTS if printers else PRINTERS
+    return predict.candidates(learnt.model, budget, followed=followed, never=never, spared=spared)
 
 
 def round_of(learnt: LearntModel, found: Listed) -> Round:
@@ -187,9 +184,9 @@ def reasons(learnt: LearntModel, found: Listed) -> Iterator[dict[str, object]]:
                 reason["value"] = values[row]
         else:
             place, column = divmod(cell, len(networks.ports))
-            width = 32 - networks.bits
+            first = number >> networks.bits << networks.bits
             reason |= {
-                "because": "network", "network": f"{address_of(int(networks.first[place]), [])}/{width}",
+                "because": "network", "network": f"{address_of(first, [])}/{32 - networks.bits}",
                 "answered": int(networks.hits[place, column]), "asked": int(networks.asked[place, column]),
             }  # fmt: skip
         yield reason

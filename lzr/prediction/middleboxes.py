@@ -82,15 +82,17 @@ class Belief(NamedTuple):
     host: I64
     own: F64
 
-    def of_networks(self, first: I64, bits: int, ports: I64, chance: NDArray[np.float32] | F64) -> None:
+    def of_networks(self, first: I64, last: I64, ports: I64, chance: NDArray[np.float32] | F64) -> None:
         """Adds a middlebox's part to chances, in place; 0 where it is the greater.
 
-        first: (n,) of networks, with `bits` free; ports: (P,); chance: (n, P).
+        first, last: (n,) addresses of networks; ports: (P,); chance: (n, P).
         """
         own = np.searchsorted(first, self.first, "right") - 1
-        mine = (own >= 0) & (self.first < first[np.maximum(own, 0)] + (1 << bits))
+        mine = (own >= 0) & (self.first <= last[np.maximum(own, 0)])
         many = np.bincount(own[mine], minlength=len(first))
-        share = np.bincount(own[mine], self.share[mine], len(first)) / np.maximum(many, 1)
+        around = self.share[np.maximum(np.searchsorted(self.first, first, "right") - 1, 0)]
+        total = np.bincount(own[mine], self.share[mine], len(first))
+        share = np.where(many > 0, total / np.maximum(many, 1), around)  # it may be narrower than ours
         rate = self.rate[ports]
         step = max(1, _CELLS // max(len(ports), 1))
         for low in range(0, len(chance), step):

@@ -1,7 +1,8 @@
 """How often an address of which nothing is known answers on a port: P(port | network), from wide to narrow.
 
 Networks are nested: all, /16, /20, /24. What is to be expected of one comes from the kinds of hosts that
-it seems to hold and from the networks around it (`kinds`). Counted are only pairs that were asked
+it seems to hold and from the networks around it (`kinds`). Neighbours of which the seed says nothing are one
+row: of each the same is to be expected. Counted are only pairs that were asked
 without knowing anything of the host: those that were asked because of an answer say nothing of a stranger.
 
 Where hosts that answered are left to `conditions` (`strangers`), the rest of a network that was
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from lzr.prediction import kinds as predictkinds
 from lzr.prediction import sampled as predictsampled
-from lzr.prediction.asked import PORTS, Addresses, Asked, by_port
+from lzr.prediction.asked import PORTS, Addresses, Asked, by_port, joined
 from lzr.prediction.counts import Services
 from lzr.prediction.kinds import Answers
 
@@ -33,15 +34,16 @@ LEVELS = (16, 12, 8)
 """Free bits of the networks, from wide to narrow."""
 
 MOST_CELLS = 24_000_000
-"""Networks times ports that are kept; beyond, the narrowest networks are left out (4 bytes each, a
-dozen times)."""
+"""Networks times ports that are kept; beyond, the narrowest networks are left out, then the least frequent
+ports (4 bytes each, a dozen times)."""
 
 MOST_PORTS = 2_048
 
 
 @dataclass
 class Networks:
-    """The table. first: (n,) i64 of each network, `bits` free; ports: (m,) i64.
+    """The table. first, last: (n,) i64 of each network, `bits` free, or of several of which nothing is
+    known; ports: (m,) i64.
 
     chance: (n, m) f8; hits, asked: the counts behind it (n, m), of the narrowest level. score: chance,
     before it was corrected by what came of earlier lists.
@@ -49,6 +51,7 @@ class Networks:
 
     bits: int
     first: I64
+    last: I64
     ports: I64
     chance: F64 | F32
     hits: F64 | F32
@@ -58,18 +61,39 @@ class Networks:
     def __post_init__(self) -> None:
         self.score = self.chance
 
-    def units(self, space: Addresses, budget: int, least: float = 0.0) -> tuple[I64, I64, F64]:
-        """(network's place, port's place, chance), best first, of as many as `budget` addresses need."""
+    def units(self, space: Addresses, budget: int, least: float, spared: tuple[int, int]) -> Units:
+        """Best first, of as many as `budget` addresses need. spared: first and last of ports that are left
+        out."""
         if not self.chance.size:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-        room = space.between(self.first, self.first + (1 << self.bits) - 1).astype(np.float64)
+            return Units(*(np.empty(0, np.int64),) * 2, np.empty(0), np.empty(0, np.int64))
+        room = space.between(self.first, self.last).astype(np.float64)
         free = np.maximum(room[:, None] - self.asked, 0)  # of an estimate: `expand` looks at each address
+        free[:, (self.ports >= spared[0]) & (self.ports <= spared[1])] = 0
         flat = np.flatnonzero((self.chance >= max(least, 1e-7)) & (free > 0))
         value = self.chance.reshape(-1)[flat].astype(np.float64)
         order = np.argsort(-value, kind="stable")
-        enough = int(np.searchsorted(np.cumsum(free.reshape(-1)[flat[order]]), 1.25 * budget + 4096)) + 1
+        needed = 1.25 * budget + 4096
+        many = np.cumsum(free.reshape(-1)[flat[order]])
+        enough = int(np.searchsorted(many, needed)) + 1
         chosen = flat[order[:enough]]
-        return chosen // len(self.ports), chosen % len(self.ports), value[order[:enough]]
+        block = chosen // len(self.ports)
+        last = self.last[block]
+        if len(chosen) == enough and last[-1] - self.first[block[-1]] >= 1 << self.bits:
+            # Of many networks of which nothing is known, those that are needed.
+            beyond = int(many[enough - 1] - needed)
+            end = space.ranked(space.below(last[-1:] + 1) - 1 - beyond)
+            last[-1:] = end | (1 << self.bits) - 1
+        return Units(block, chosen % len(self.ports), value[order[:enough]], last)
+
+
+class Units(NamedTuple):
+    """Networks on ports: (n,) places of the network and of the port, the chance, and the last address that is
+    meant of each."""
+
+    block: I64
+    place: I64
+    chance: F64
+    last: I64
 
 
 def root(services: Services, asked: Asked, space: Addresses) -> tuple[I64, F64, F64]:
@@ -104,11 +128,13 @@ def _blind(services: Services, asked: Asked) -> tuple[Bool, Bool]:
 
 class _Grid(NamedTuple):
     """Networks by ports. levels: how many bits of an address are free in the networks that are looked at, the
-    finest last. first: (u,) i64 of the finest; room: (u,) addresses in each. ports: (P,) i64.
+    finest last. first, last: (u,) i64 of the finest, or of several of which nothing is known; room: (u,)
+    addresses in each. ports: (P,) i64.
     """
 
     levels: list[int]
     first: I64
+    last: I64
     room: F64
     ports: I64
 
@@ -133,25 +159,46 @@ class _Counts(NamedTuple):
     single_n: F32
 
 
-def _grid(services: Services, inside: Bool, space: Addresses) -> _Grid:
-    """Raises ValueError for a space of too many networks."""
+def _grid(services: Services, asked: Asked, inside: Bool, space: Addresses) -> _Grid:
     hits = np.bincount(services.port[inside], minlength=PORTS)
     ports = np.flatnonzero(hits >= 2)
-    ports = np.sort(ports[np.argsort(-hits[ports], kind="stable")][:MOST_PORTS])
-    levels = [bits for bits in LEVELS if len(blocks(space, bits)) * max(len(ports), 1) <= MOST_CELLS]
-    if not levels:
-        raise ValueError("the space is too large")
-    first = blocks(space, levels[-1])
-    room = np.maximum(space.between(first, first + (1 << levels[-1]) - 1), 1).astype(np.float64)
-    return _Grid(levels, first, room, ports)
+    ports = ports[np.argsort(-hits[ports], kind="stable")][:MOST_PORTS]
+    told = joined(
+        (Addresses.of(services.number[inside]), *(of for of, _ in asked.products), *asked.blind.values())
+    )
+    for count in range(len(LEVELS), 0, -1):
+        levels = list(LEVELS[:count])
+        first, last = _rows(space, told, levels)
+        if len(first) * len(ports) <= MOST_CELLS:
+            break
+    ports = np.sort(ports[: max(1, MOST_CELLS // max(len(first), 1))])
+    room = np.maximum(space.between(first, last), 1).astype(np.float64)
+    return _Grid(levels, first, last, room, ports)
+
+
+def _rows(space: Addresses, told: Addresses, levels: list[int]) -> tuple[I64, I64]:
+    """First and last addresses, in order, of the narrowest networks that hold some of the space; those side
+    by side that hold nothing of `told`, within the network around them, are one."""
+    edges = [np.array([0], np.int64)]
+    for bits in levels:
+        of_space = Addresses(space.first >> bits, space.last >> bits)
+        of_told = Addresses(told.first >> bits, told.last >> bits).common(of_space)
+        if of_told.size > MOST_CELLS:
+            return np.zeros(MOST_CELLS + 1, np.int64), np.zeros(MOST_CELLS + 1, np.int64)  # too many
+        numbers = of_told.ranked(np.arange(of_told.size)) << bits
+        edges += [numbers, numbers + (1 << bits)]
+    first = np.unique(np.concatenate(edges))
+    last = np.append(first[1:] - 1, (1 << 32) - 1)
+    some = (first <= last) & (space.between(first, last) > 0)
+    first, last = first[some], last[some]
+    return space.ranked(space.below(first)) >> levels[-1] << levels[-1], last  # none begins beside the space
 
 
 def _counted(
     services: Services, asked: Asked, space: Addresses, grid: _Grid, inside: Bool, product: Bool
 ) -> _Counts:
     """inside: (n,) of the services, those that count; product: those that were found at random."""
-    first, ports = grid.first, grid.ports
-    last = first + (1 << grid.finest) - 1
+    first, last, ports = grid.first, grid.last, grid.ports
     column = np.full(PORTS, -1)
     column[ports] = np.arange(len(ports))
     single_n = np.zeros((len(first), len(ports)), np.float32)
@@ -176,15 +223,15 @@ def _counted(
 
 def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool) -> Networks:
     """Estimates for all networks of the space. `strangers`: only of hosts that have not answered
-    anywhere. Raises ValueError for a space that is too large."""
+    anywhere."""
     blind, product = _blind(services, asked)
     inside = space.contains(services.number) & blind
-    grid = _grid(services, inside, space)
+    grid = _grid(services, asked, inside, space)
     counts = _counted(services, asked, space, grid, inside, product)
     levels, first, ports = grid.levels, grid.first, grid.ports
     answered, total_n = counts.sample_k + counts.single_k, counts.sample_n + counts.single_n
     if not len(ports):
-        return Networks(grid.finest, first, ports, counts.sample_n, counts.sample_k, total_n)
+        return Networks(grid.finest, first, grid.last, ports, counts.sample_n, counts.sample_k, total_n)
     said, port_of = predictkinds.columns(counts.place, predictsampled.said(services, counts.rows))
     answers = Answers(counts.block, said, port_of)
     sample = predictsampled.Sample(asked, services.number[counts.rows], answers, ports)
@@ -198,7 +245,7 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     if not strangers:
         asked_there = np.maximum(total_n, answered)
         chance = trust(predictkinds.estimated(answers, asked_there, first, levels, known, pull), usual)
-        return Networks(grid.finest, first, ports, chance, answered, total_n)
+        return Networks(grid.finest, first, grid.last, ports, chance, answered, total_n)
     drawn_alone = predictkinds.estimated(drawn_only.answers, counts.sample_n, first, levels, known, pull)
     trusted = trust(drawn_alone, usual).astype(np.float64)
     corrected = _of_strangers(services, counts, grid, trusted)
@@ -210,7 +257,7 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
         )
         if line is not None:
             corrected = line(corrected)
-    return Networks(grid.finest, first, ports, corrected, answered, total_n)
+    return Networks(grid.finest, first, grid.last, ports, corrected, answered, total_n)
 
 
 def _done(counts: _Counts, grid: _Grid) -> Bool:
@@ -304,18 +351,18 @@ def blocks(space: Addresses, bits: int) -> I64:
 
 
 def expand(
-    networks: Networks, units: tuple[I64, I64, F64], space: Addresses, asked: Asked, without: Addresses
+    networks: Networks, units: Units, space: Addresses, asked: Asked, without: Addresses
 ) -> tuple[I64, I64, F64, I64]:
     """(address, port, chance, cell) of all that is left to ask in these networks on these ports."""
-    block, place, chance = units
+    block, place, chance, last = units
     parts: list[tuple[I64, I64, F64, I64]] = []
     for column in np.unique(place).tolist():
         mine = place == column
         order = np.argsort(networks.first[block[mine]])
-        chosen, value = block[mine][order], chance[mine][order]
+        chosen, value, ends = block[mine][order], chance[mine][order], last[mine][order]
         begins = networks.first[chosen]
         port = int(networks.ports[column])
-        left = Addresses(begins, begins + (1 << networks.bits) - 1).common(space)
+        left = Addresses(begins, ends).common(space)
         number = left.ranked(np.arange(left.size))
         number = number[~without.contains(number)]
         number = number[~asked.contains(number, np.full(len(number), port))]

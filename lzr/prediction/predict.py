@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lzr.prediction import middleboxes
 from lzr.prediction import networks as predictnetworks
-from lzr.prediction.asked import EMPTY, Addresses, Asked
+from lzr.prediction.asked import EMPTY, PORTS, Addresses, Asked
 from lzr.prediction.conditions import BOUNDS, Bound, Conditions
 from lzr.prediction.counts import Services
 from lzr.prediction.heldout import Calibration, View, calibrated, calibration
@@ -36,6 +36,7 @@ MOST_COUNTED = 1_500_000
 """Services of which pairs on the same host are counted (some 500 bytes each); of more, those of a part of the
 hosts."""
 
+NO_PORTS = (PORTS, PORTS)
 LEAST = 0.0005
 """Chances below are not worth a place in the table of candidates."""
 
@@ -169,7 +170,7 @@ def learn(
             strange = calibration(feedback.strange, feedback.strange_hit, least=_LIKE)
     networks = predictnetworks.learn(plain, asked, four, strangers=strangers)
     if belief is not None:
-        belief.of_networks(networks.first, networks.bits, networks.ports, networks.chance)
+        belief.of_networks(networks.first, networks.last, networks.ports, networks.chance)
     networks.score = networks.chance
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     line = calibration(score, hit)
@@ -208,11 +209,13 @@ def candidates(
     *,
     followed: Bool | None = None,
     never: Addresses = EMPTY,
+    spared: tuple[int, int] = NO_PORTS,
     least: float = LEAST,
 ) -> Listed:
     """The `budget` likeliest pairs that have not been asked.
 
     followed: which services' hosts are asked further, all by default. never: hosts that get nothing at all.
+    spared: first and last of the ports on which nobody is asked.
     """
     services = model.services
     mine = services if followed is None else services.take(followed)
@@ -226,7 +229,7 @@ def candidates(
     wanted = 3 * budget
     while True:
         enough = max(least, model.conditions.floor(mine, wanted))
-        hosts = _of_hosts(model, mine, enough, least, budget)
+        hosts = _of_hosts(model, mine, enough, least, budget, spared)
         if len(hosts) == budget or enough == least:
             break
         wanted *= _WIDER
@@ -239,7 +242,7 @@ def candidates(
     seen = Addresses(np.concatenate(without[0]), np.concatenate(without[1]))
     floor = least if len(hosts) < budget else float(hosts.chance.min())
     four = model.space.within(0, (1 << 32) - 1)
-    units = model.networks.units(four, budget, floor)
+    units = model.networks.units(four, budget, floor, spared)
     number, port, chance, cell = predictnetworks.expand(model.networks, units, four, model.asked, seen)
     score = model.networks.score.reshape(-1)[cell].astype(np.float64)
     others = Listed(number, port, chance, np.full(len(number), -1), cell, score)
@@ -264,13 +267,15 @@ _SPARE = 2_000_000
 """Candidates that are kept beside twice the best, until there are so many that these are chosen."""
 
 
-def _of_hosts(model: Model, mine: Services, score: float, least: float, budget: int) -> Listed:
+def _of_hosts(
+    model: Model, mine: Services, score: float, least: float, budget: int, spared: tuple[int, int]
+) -> Listed:
     """The `budget` likeliest of what hosts that answered have not been asked, from a score of conditions
     on."""
     parts: list[Listed] = []
     begins = np.searchsorted(mine.number, mine.number[::_AT_ONCE])  # no host in two parts
     for low, high in pairwise([0, *np.unique(begins[1:]).tolist(), len(mine)]):
-        parts.append(_of_some(model, mine.take(slice(low, high)), score, least))
+        parts.append(_of_some(model, mine.take(slice(low, high)), score, least, spared))
         if sum(map(len, parts)) > 2 * budget + _SPARE:
             parts = [_best(_joined(parts), budget)]
     return _best(_joined(parts), budget)
@@ -281,12 +286,13 @@ def _joined(parts: list[Listed]) -> Listed:
     return Listed(*(np.concatenate(column) for column in columns))
 
 
-def _of_some(model: Model, mine: Services, score: float, least: float) -> Listed:
+def _of_some(model: Model, mine: Services, score: float, least: float, spared: tuple[int, int]) -> Listed:
     """The same of some hosts, all that are likely enough."""
     hosts, group = np.unique(mine.number, return_inverse=True)
     found = model.conditions.candidates(mine, group, score)
     number = hosts[found.group] if len(found.group) else found.group
-    fresh = np.flatnonzero(~model.asked.contains(number, found.port))
+    allowed = (found.port < spared[0]) | (found.port > spared[1])
+    fresh = np.flatnonzero(allowed & ~model.asked.contains(number, found.port))
     number, port, row = number[fresh], found.port[fresh], found.row[fresh]
     pairs = mine.number << 16 | mine.port
     place = np.searchsorted(pairs, number << 16 | model.conditions.given[row])

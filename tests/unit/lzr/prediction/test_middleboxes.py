@@ -77,10 +77,12 @@ def test_a_middleboxs_part_is_added_to_a_chance() -> None:
         np.array([0, 256]), 8, np.array([0.1, 0.9]), np.full(PORTS, 0.5), np.array([7]), np.array([0.2])
     )
     chance = np.array([[0.3, 0.02], [0.3, 0.02]], np.float32)
-    belief.of_networks(np.array([0, 256]), 8, np.array([80, 81]), chance)
+    belief.of_networks(np.array([0, 256]), np.array([255, 511]), np.array([80, 81]), chance)
     assert np.allclose(chance, [[0.35, 0], [0, 0]])
     wide = np.array([[0.6]], np.float32)
-    belief.of_networks(np.array([0]), 16, np.array([80]), wide)  # half of the addresses on average
+    belief.of_networks(
+        np.array([0]), np.array([65_535]), np.array([80]), wide
+    )  # half of the addresses on average
     assert np.allclose(wide, [[0.85]])
     of = belief.of_hosts(np.array([7, 7, 9]), np.array([80, 81, 80]), np.array([0.5, 0.01, 0.4]))
     assert np.allclose(of, [0.5, 0, 0.4])

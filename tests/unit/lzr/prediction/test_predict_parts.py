@@ -55,7 +55,9 @@ def test_no_host_falls_between_two_parts(many: int, monkeypatch: pytest.MonkeyPa
     seen: list[Services] = []
     none = np.empty(0, np.int64)
 
-    def some(model: Model, mine: Services, score: float, least: float) -> predict.Listed:
+    def some(
+        model: Model, mine: Services, score: float, least: float, spared: tuple[int, int]
+    ) -> predict.Listed:
         seen.append(mine)
         return predict.Listed(none, none, np.empty(0), none, none, np.empty(0))
 
@@ -63,7 +65,7 @@ def test_no_host_falls_between_two_parts(many: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(predict, "_of_some", some)
     number = np.sort(np.random.default_rng(1).integers(0, 20, many))
     rows = Services(number, np.arange(many), np.zeros((many, 1), np.int32), ("fingerprint",))
-    predict._of_hosts(swept(), rows, 0.5, 0.5, 10)
+    predict._of_hosts(swept(), rows, 0.5, 0.5, 10, predict.NO_PORTS)
     assert np.array_equal(np.concatenate([part.port for part in seen]), rows.port)
     hosts = [set(part.number.tolist()) for part in seen]
     assert sum(map(len, hosts)) == len(set().union(*hosts))
