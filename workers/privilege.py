@@ -37,7 +37,8 @@ def drop(uid: int, gid: int, root: int | None = None) -> bool:
     if (uid == 0 or gid == 0) and not alone:
         raise PrivilegeError("a worker does not run as root")
     libc = _libc()
-    with open("/proc/self/status") as status:  # which we may be unable to find afterwards
+    # Which we may be unable to find afterwards; the name of a process may be any bytes.
+    with open("/proc/self/status", errors="replace") as status:
         moved = root is not None and _enclose(root)
         if alone and root is not None and not moved:
             raise PrivilegeError("a worker that stays user 0 has to be moved out of the file system")

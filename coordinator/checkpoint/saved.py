@@ -22,6 +22,8 @@ _LOOKING = "haf", "haf_threshold", "force_all_handshakes"
 _MAGIC = b"lzr checkpoint 2\n"
 
 _Count = Annotated[int, Meta(ge=0, le=(1 << 62) - 1)]
+_Moment = Annotated[float, Meta(ge=-62135596800, le=253402300799)]
+"""Seconds since the epoch, of the years 1 to 9999: others have no date."""
 _Marks = Annotated[int, Meta(ge=0, le=1 << 32)]
 """Inputs behind the first without a fate: a running scan has a byte of memory for each."""
 
@@ -51,7 +53,7 @@ class _Order(Struct):
     networks: list[str]
     reason: str
     by: str
-    at: float
+    at: _Moment
 
 
 class _Content(Struct):
@@ -66,7 +68,7 @@ class _Content(Struct):
     prefix: bytes
     runs: _Count
     ended: bool
-    written: float
+    written: _Moment
     read: list[tuple[_Count, bytes]]
     lists: dict[str, str]
     sources: list[str]

@@ -270,7 +270,7 @@ class Collector:
 
     def _put(self, batches: list[Batch], labelled: list[Labelled]) -> None:
         """Write and report all of it. Raises OutputFull; then none of it counts."""
-        before = [sink.offset for sink in self._sinks]
+        before = [sink.end() for sink in self._sinks]
         try:
             self._put_lines(batches, labelled)
         except OutputFull:

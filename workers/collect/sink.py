@@ -65,7 +65,7 @@ class Sink:
     def write(self, data: bytes) -> None:
         """Write all of `data`, which is whole lines. Raises OutputGone, or OutputFull and none of it
         counts."""
-        before = self.offset
+        before = self.end()
         try:
             if self.is_pipe:
                 at = 0
@@ -83,6 +83,14 @@ class Sink:
             self.cut_back()  # a full disk takes part of a line
             raise OutputFull(os.strerror(error.errno or errno.EIO)) from error
         self._note()
+
+    def end(self) -> int:
+        """`offset`, which is where a file ends if somebody has cut it short, as where it is rotated by
+        copying and emptying: so what is not acknowledged can be cut off it again.
+        """
+        if self.can_cut:
+            self.offset = min(self.offset, os.fstat(self.descriptor).st_size)
+        return self.offset
 
     def _await_room(self) -> None:
         """Wait until the pipe has room for PIPE_BUF bytes, so that a write of as many does not block."""

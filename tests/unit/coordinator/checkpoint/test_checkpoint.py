@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import threading
 import tracemalloc
@@ -269,6 +270,8 @@ def test_a_thread_that_cannot_be_started_is_a_warning(
         ("summary", {"reasons": {"data": 1e300}}), ("summary", {"resolved": -5}), ("summary", []),
         ("read", [[1, 2]]), ("lists", []), ("sources", [7]), ("blocks", [5]),
         ("blocks", [{"networks": ["nonsense"], "reason": "", "by": "", "at": 1.0}]),
+        ("blocks", [{"networks": ["192.0.2.1"], "reason": "", "by": "", "at": math.nan}]),
+        ("blocks", [{"networks": ["192.0.2.1"], "reason": "", "by": "", "at": 1e300}]), ("written", math.inf),
     ],
 )  # fmt: skip
 def test_what_no_scan_writes_is_refused_in_a_sentence(tmp_path: Path, name: str, value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
@@ -136,6 +137,21 @@ def test_the_other_shards_have_had_room() -> None:
     assert 100 < theirs < 300
     table.expire(5 * SECOND)
     assert table.retransmits == 400 + theirs
+
+
+@pytest.mark.parametrize("step", [3600 * SECOND, -3600 * SECOND, -2 * EPOCH])
+def test_a_clock_that_is_set_makes_nobody_wait_for_longer(step: int) -> None:
+    table = opened(4, shards=1, retransmit_wait=1.0, timeout=2.0)
+    table.expire(2 * SECOND)
+    table.step_clock(step)
+    wall = max(0, EPOCH + step)
+    assert table.ask_again({0}, 3 * SECOND, wall + 3 * SECOND) == 0
+    assert (table.rows["ts"][table.rows["state"] != 0] == wall).all()
+    assert (table.rows["ts"][table.rows["state"] == 0] == 0).all()
+    table.expire(5 * SECOND)
+    assert table.retransmits == 8
+    if wall:
+        assert table.ask_again({0}, 30 * SECOND, wall + 30 * SECOND) == 4, "but for those that have waited"
 
 
 def test_the_longest_waits_that_can_be_asked_for_are_never_over() -> None:

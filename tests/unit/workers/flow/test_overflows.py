@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
-from workers.flow.overflows import Overflows
+from workers.flow.overflows import Overflows, ahead
 
 MS = 1_000_000
 
@@ -15,6 +16,10 @@ class Asked:
 
     def __init__(self) -> None:
         self.calls: list[tuple[set[int], int]] = []
+        self.steps: list[int] = []
+
+    def step_clock(self, by: int) -> None:
+        self.steps.append(by)
 
     def ask_again(self, shards: set[int], now: int, wall: int) -> int:
         self.calls.append((set(shards), now))
@@ -58,3 +63,20 @@ def test_a_shard_that_leaves_does_not_wait() -> None:
     overflows.leave(3, ring(True), 1010 * MS, 0)
     assert table.calls[1] == ({3}, 1010 * MS)
     assert not overflows
+
+
+def test_a_clock_that_is_set_is_told_and_one_that_is_slowed_is_not() -> None:
+    """By the hour, forth and back; chronyd slows or hurries by at most a tenth."""
+    table: Any = Asked()
+    clock = iter((0, 10 * MS, 3_600_010 * MS, 3_600_020 * MS, 20 * MS, 120 * MS))
+    overflows = Overflows(table, lambda: next(clock))
+    for _ in range(4):
+        overflows.ask_again(0, 0)
+    overflows.leave(0, ring(False), 0, 0)
+    assert table.steps == [3_600_000 * MS, -3_600_000 * MS]
+
+
+def test_how_far_the_clocks_are_apart() -> None:
+    before = ahead()
+    assert abs(ahead() - before) < 10_000 * MS
+    assert before > 10**18 - time.monotonic_ns()
