@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import ROOT
+from tests import ROOT, forking
 from tests.effort import examples
 from tests.lab import net
 from tests.lab.links import KernelLacksError
@@ -108,6 +108,10 @@ def pytest_collection_finish() -> None:
     """Thousands of items live to the end: the garbage collector need not look at them again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    forking.end()
 
 
 @pytest.hookimpl(tryfirst=True)

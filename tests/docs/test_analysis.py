@@ -15,10 +15,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests import ROOT, mademmdb, madescans, madeservices
+from tests import ROOT, forking, mademmdb, madescans, madeservices
 from tests.docs.test_docs import blocks
 from tests.lab.net import run
-from tests.lab.scan import LZR
 
 PAGE = "docs/analysis.md"
 
@@ -32,7 +31,8 @@ def folder(tmp_path: Path) -> Path:
 def sh(folder: Path, *kinds: str) -> None:
     """The blocks of shell, one after the other, with `lzr` as it is here."""
     (folder / "bin").mkdir()
-    (folder / "bin" / "lzr").symlink_to(LZR)
+    (folder / "bin" / "lzr").write_text(f'#!/bin/sh\nexec {shlex.join(forking.program())} "$@"\n')
+    (folder / "bin" / "lzr").chmod(0o755)
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     for block in (block for kind in kinds for block in blocks(PAGE, kind)):
         run("bash", "-euo", "pipefail", "-c", block, cwd=folder, env={**os.environ, "PATH": path})
@@ -78,7 +78,7 @@ def test_diff_and_report_as_the_page_has_them(folder: Path) -> None:
     (folder / "tuesday.json").write_text("".join(lines[20:]))
     table, objects = blocks(PAGE, "sh diff")
     done = subprocess.run(
-        [LZR, *shlex.split(table)[1:]], cwd=folder, capture_output=True, text=True, check=False
+        [*forking.program(), *shlex.split(table)[1:]], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.startswith("+ ")

@@ -6,15 +6,15 @@ import subprocess
 
 import pytest
 
-from tests import ROOT
-from tests.unit.coordinator.commands.test_main import PROGRAM
+from tests import ROOT, forking
 
 
 @pytest.mark.root
 def test_a_guard_with_one_dash() -> None:
     """In a network of its own, so that nothing here is touched."""
-    script = f"cd {ROOT} && {' '.join(PROGRAM)} guard on -sourceIP 192.0.2.7 -source-port 40000-40010"
-    script += f" && {' '.join(PROGRAM)} guard status && {' '.join(PROGRAM)} guard off"
+    lzr = " ".join(forking.MODULE)
+    script = f"cd {ROOT} && {lzr} guard on -sourceIP 192.0.2.7 -source-port 40000-40010"
+    script += f" && {lzr} guard status && {lzr} guard off"
     done = subprocess.run(
         ["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=120, check=False
     )

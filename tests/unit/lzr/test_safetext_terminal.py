@@ -4,15 +4,14 @@ and the program is called with names that a terminal would obey."""
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from lzr import safetext
+from tests import forking
 from tests.sources import nodes
 
 pytestmark = pytest.mark.attack
@@ -114,11 +113,10 @@ GUARDLESS = ("-guard", "none", "-sendSYNs")
 )
 def test_words_that_a_terminal_would_obey(words: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "coordinator.commands.main", *words],
+        [*forking.program(), *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
         timeout=120,
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from coordinator.commands import diff
 from lzr.targets.lists import ListReader
-from tests import ROOT, madescans
+from tests import forking, madescans
 from tests.effort import examples
 from tests.lab.net import run as run_command
 from tests.unit.lzr.analysis.test_asked import SWEEP, metadata
@@ -306,11 +304,9 @@ def test_who_stops_reading_does_not_make_the_scans_the_same(tmp_path: Path) -> N
     ):
         (tmp_path / name).write_text("".join(map(madescans.line, records)))
     for words, status in ((("old", "new", "--not-asked"), "0"), (("new", "old"), "1")):
-        program = "import sys; from coordinator.commands.main import main; sys.exit(main())"
-        command = [sys.executable, "-c", program, "diff", *words]
+        command = [*forking.program(), "diff", *words]
         script = '"$@" | true; echo ${PIPESTATUS[0]}'
-        env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = run_command("bash", "-c", script, "bash", *command, cwd=tmp_path, env=env)
+        done = run_command("bash", "-c", script, "bash", *command, cwd=tmp_path)
         assert (done.stdout, done.stderr) == (f"{status}\n", "")
 
 

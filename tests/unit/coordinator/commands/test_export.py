@@ -25,7 +25,7 @@ from coordinator.commands import export
 from lzr.analysis.columns import COLUMNS, NAMES
 from lzr.analysis.exportnames import VIEWS
 from lzr.records.fields import FIELDS
-from tests import ROOT, madescans
+from tests import ROOT, forking, madescans
 
 COMMAND = [
     sys.executable,
@@ -46,8 +46,9 @@ def scan(tmp_path: Path) -> Path:
 
 def run(*words: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*COMMAND, *map(str, words)], capture_output=True, cwd=ROOT, timeout=120, check=False, **options
-    )
+        [*forking.program(), "export", *map(str, words)],
+        capture_output=True, cwd=ROOT, timeout=120, check=False, **options,
+    )  # fmt: skip
 
 
 def left(folder: Path) -> set[str]:
@@ -177,7 +178,7 @@ def test_pipes(scan: Path) -> None:
     assert b"Parquet" in refused.stderr
     for form in ("json", "csv", "parquet"):
         nobody = subprocess.run(
-            ["sh", "-c", '"$@" | true', "sh", *COMMAND, str(scan), "--format", form],
+            ["sh", "-c", '"$@" | true', "sh", *forking.program(), "export", str(scan), "--format", form],
             capture_output=True, cwd=ROOT, timeout=120, check=False,
         )  # fmt: skip
         assert nobody.stderr == b"", form

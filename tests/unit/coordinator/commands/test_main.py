@@ -16,15 +16,13 @@ from coordinator.guard.firewall import Cover, GuardError
 from coordinator.guard.guard import Guard
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import FAILED
-from tests import ROOT
+from tests import ROOT, forking
 from tests.commandline import in_process
-
-PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
 
 
 def lzr(line: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        [*PROGRAM, *line.split()],
+        [*forking.program(), *line.split()],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -111,7 +109,7 @@ def test_two_dashes() -> None:
 def test_identify_on_a_terminal_says_what_is_awaited() -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*PROGRAM, "identify"],
+        [*forking.program(), "identify"],
         cwd=ROOT,
         stdin=theirs,
         stdout=subprocess.PIPE,
@@ -132,7 +130,7 @@ def test_identify_on_a_terminal_says_what_is_awaited() -> None:
 
 def test_identify_without_a_stdin() -> None:
     done = subprocess.run(
-        ["sh", "-c", f"exec {' '.join(PROGRAM)} identify <&-"],
+        ["sh", "-c", f"exec {' '.join(forking.MODULE)} identify <&-"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2
@@ -160,7 +158,7 @@ def test_the_exit_status_is_the_same_where_the_sentence_cannot_be_written(line: 
     try:
         for stderr in (writes, full):
             done = subprocess.run(
-                [*PROGRAM, *line.split()],
+                [*forking.program(), *line.split()],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -183,7 +181,7 @@ def test_a_full_disk_behind_stdout_is_a_sentence(line: str, unbuffered: str) -> 
     record = b'{"saddr":"192.0.2.1","daddr":"192.0.2.9","sport":80,"dport":4000,"data":"SSH-2.0-x\\r\\n"}\n'
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [*PROGRAM, *line.split()], cwd=ROOT, input=record, stdout=full, stderr=subprocess.PIPE,
+            [*forking.program(), *line.split()], cwd=ROOT, input=record, stdout=full, stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, timeout=60, check=False,
         )  # fmt: skip
     said = done.stderr.decode()
@@ -208,7 +206,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, line: str, sentence: s
     gone.mkdir()
     words = 'cd "$0" && rmdir "$0" && exec "$@"'
     done = subprocess.run(
-        ["sh", "-c", words, gone, *PROGRAM, *line.split()],
+        ["sh", "-c", words, gone, *forking.program(), *line.split()],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         capture_output=True,

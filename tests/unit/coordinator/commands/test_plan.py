@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from coordinator.commands import plan
 from lzr.options import byport
+from tests import forking
 from tests.madeservices import HANDSHAKES, records, write
 
 NAMED = ("--handshakes", ",".join(HANDSHAKES))
@@ -77,7 +77,7 @@ def test_the_order_is_kept_where_nobody_reads_the_report(scan: Path, tmp_path: P
     words = ["plan", scan, *NAMED, "-o", tmp_path / "order.toml"]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "coordinator.commands.main", *map(str, words)],
+            [*forking.program(), *map(str, words)],
             stdout=full, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}, timeout=120,
             check=False,
         )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,15 @@ import pytest
 
 from lzr.addresstext import ranges_of
 from lzr.ranges import size
-from tests import ROOT
+from tests import ROOT, forking
 
 WORDS = ("-p", "80,443", "192.0.2.0/28", "2001:db8::/126", "--dryrun", "-e", "7")
 
 
-PROGRAM = "import sys; from coordinator.commands.main import main; sys.exit(main(sys.argv[1:]))"
-"""Without bin/lzr, which puts a guard up if it can."""
-
-
 def begun(*words: str, **more: Any) -> subprocess.Popen[bytes]:
     """`lzr WORDS`, without a right of root's."""
-    if os.geteuid() == 0:
-        more["preexec_fn"] = _without_capabilities
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
+        [*forking.program(_without_capabilities if os.geteuid() == 0 else None), *words],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=ROOT,

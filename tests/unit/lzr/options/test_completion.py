@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
+from tests import ROOT, forking
 
 SHELLS = {
     "bash": (
@@ -62,7 +62,7 @@ def typed(shell: str, folder: Path) -> Iterator[tuple[int, Path]]:
     bin_ = folder / "bin"
     bin_.mkdir()
     (bin_ / "lzr").write_text(
-        f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}; exec {sys.executable} -m coordinator.commands.main "$@"\n'
+        f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}; exec {shlex.join(forking.program())} "$@"\n'
     )
     (bin_ / "lzr").chmod(0o755)
     told = folder / "told"

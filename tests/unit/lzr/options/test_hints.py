@@ -15,10 +15,8 @@ import pytest
 from lzr.errors import UsageError
 from lzr.options import handshakes, hints, parse
 from lzr.options.table import Options
-from tests import ROOT
+from tests import ROOT, forking
 from tests.rows import every_row
-
-PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
 
 
 def said(line: str) -> str:
@@ -229,7 +227,12 @@ def test_an_error_is_all_that_imports_them() -> None:
 )
 def test_the_program_ends_with_status_2(line: str) -> None:
     done = subprocess.run(
-        [*PROGRAM, *shlex.split(line)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*forking.program(), *shlex.split(line)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -240,7 +243,7 @@ def test_the_program_ends_with_status_2(line: str) -> None:
 @pytest.mark.parametrize("word", ["help", "version", "help scan", "help all", "help ctl", "help guard"])
 def test_words_that_ask_for_a_text(word: str) -> None:
     done = subprocess.run(
-        [*PROGRAM, *word.split()], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [*forking.program(), *word.split()], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "lzr" in done.stdout

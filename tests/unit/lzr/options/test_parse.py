@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from lzr.options import completion, helptext, manpage
 from lzr.options import parse as cli
 from lzr.options.parse import FLAGS, KEYS, NEGATED, ShowText, parse
 from lzr.options.table import ACTIONS, TABLE, Options
-from tests import ROOT
+from tests import ROOT, forking
 from tests.rows import every_row
 
 MAC = "00:16:3e:5e:6c:07"
@@ -356,14 +355,12 @@ def test_configuration_nothing_but_usage_error(toml: bytes) -> None:
 
 # -- what it prints ----------------------------------------------------------------------------------------
 
-PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
-
 
 def lzr(*words: str, coding: str = "utf-8") -> tuple[int, str, str]:
     """Status, stdout and stderr of the program."""
     environ = os.environ | {"PYTHONIOENCODING": coding}
     done = subprocess.run(
-        [*PROGRAM, *words], capture_output=True, cwd=ROOT, env=environ, timeout=60, check=False
+        [*forking.program(), *words], capture_output=True, cwd=ROOT, env=environ, timeout=60, check=False
     )
     return done.returncode, done.stdout.decode(coding), done.stderr.decode()
 
@@ -437,7 +434,7 @@ def test_a_terminal_that_knows_only_ascii(action: str) -> None:
 def test_a_reader_that_goes_away(words: list[str]) -> None:
     """``lzr --help-all | head -1`` ends quietly."""
     with subprocess.Popen(
-        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        [*forking.program(), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
