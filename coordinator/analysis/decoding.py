@@ -24,6 +24,8 @@ from lzr.kernels import prepared
 from lzr.safetext import plain
 
 Row = tuple[Any, ...]
+Rows = tuple[list[Row], Callable[[], Sequence[int]]]
+"""Rows, and what gives the numbers of their lines, which are only looked for where one is wrong."""
 
 
 @dataclass
@@ -66,31 +68,39 @@ _SADDR, _DATA = AT["saddr"], AT["data"]
 # --- rows of a chunk of lines -------------------------------------------------------------------------------
 
 
-def _json(chunk: bytes, counts: Decoded) -> list[Row]:
+def _json(chunk: bytes, counts: Decoded) -> Rows:
     """The rows of a chunk, `data` as Latin-1 text of JSON still."""
     before = counts.lines
+    counts.lines += chunk.count(b"\n")
     found: list[Any]
+    of: list[int] | None = None
     try:
         found = _DECODER.decode_lines(chunk)
     except WRONG:
-        found = []
-        for number, line in enumerate(chunk.split(b"\n"), before + 1):
-            if line.strip():
-                try:
-                    found += _DECODER.decode_lines(line)
-                except WRONG as error:
-                    counts.wrong(line, _reason(error), number)
-    counts.lines += chunk.count(b"\n")
+        found, of = _one_by_one(chunk, counts, before)
     rows = list(map(msgspec.structs.astuple, found))
-    if any(row[_SADDR] is None for row in rows):
-        kept = []
-        for row in rows:
-            if row[_SADDR] is None and not any(map(_given, row)):
-                counts.wrong(b"", "no field of a record", before + 1)
-            else:
-                kept.append(row)
-        rows = kept
-    return rows
+    empty = {at for at, row in enumerate(rows) if row[_SADDR] is None and not any(map(_given, row))}
+    if empty:
+        numbers, lines = of or _one_by_one(chunk, Decoded(), before)[1], chunk.split(b"\n")
+        for at in sorted(empty):
+            counts.wrong(lines[numbers[at] - before - 1], "no field of a record", numbers[at])
+        kept = [at for at in range(len(rows)) if at not in empty]
+        rows, of = [rows[at] for at in kept], [numbers[at] for at in kept]
+    return rows, lambda: _one_by_one(chunk, Decoded(), before)[1] if of is None else of
+
+
+def _one_by_one(chunk: bytes, counts: Decoded, before: int) -> tuple[list[Any], list[int]]:
+    """The records of each line for itself, and the numbers of their lines, of which `before` come before."""
+    found: list[Any] = []
+    numbers: list[int] = []
+    for number, line in enumerate(chunk.split(b"\n"), before + 1):
+        if line.strip():
+            try:
+                found += _DECODER.decode_lines(line)
+            except WRONG as error:
+                counts.wrong(line, _reason(error), number)
+        numbers += [number] * (len(found) - len(numbers))
+    return found, numbers
 
 
 def _given(value: Any) -> bool:
@@ -110,8 +120,9 @@ class _Csv:
         self._columns: tuple[str, ...] = ()
         csv.field_size_limit(LONGEST)  # a reply of 33 KB may be longer than the module's own limit
 
-    def __call__(self, chunk: bytes, counts: Decoded) -> list[Row]:
-        rows = []
+    def __call__(self, chunk: bytes, counts: Decoded) -> Rows:
+        rows: list[Row] = []
+        numbers: list[int] = []
         for line in chunk.replace(b"\r\n", b"\n").split(b"\n"):
             counts.lines += 1
             if not line.strip():
@@ -122,10 +133,11 @@ class _Csv:
                     self._columns = tuple(cells)
                     continue
                 rows.append(self._row(cells))
+                numbers.append(counts.lines)
             except (csv.Error, ValueError) as error:
                 counts.wrong(line, f"no row of this CSV ({error})", counts.lines)
         counts.lines -= 1  # what follows the last line feed
-        return rows
+        return rows, lambda: numbers
 
     def _row(self, cells: list[str]) -> Row:
         if len(cells) != len(self._columns):
@@ -194,9 +206,10 @@ def _cell(column: Column, cell: str) -> Any:
 _FEED = re.compile(rb"([0-9A-Fa-f.:]+),[^,]*,([\w./+-]*)(?:,[^,]*)*,(\d{1,5})\r?", re.A)
 
 
-def _feed(chunk: bytes, counts: Decoded) -> list[Row]:
+def _feed(chunk: bytes, counts: Decoded) -> Rows:
     """``address,,fingerprint,port``, a line each."""
-    rows = []
+    rows: list[Row] = []
+    numbers: list[int] = []
     for line in chunk.split(b"\n"):
         counts.lines += 1
         if not line.strip():
@@ -209,8 +222,9 @@ def _feed(chunk: bytes, counts: Decoded) -> list[Row]:
         row[_SADDR], row[AT["sport"]] = match[1].decode("ascii"), int(match[3])
         row[AT["fingerprint"]] = match[2].decode("ascii") or None
         rows.append(tuple(row))
+        numbers.append(counts.lines)
     counts.lines -= 1
-    return rows
+    return rows, lambda: numbers
 
 
 def is_feed(line: bytes) -> bool:
@@ -242,7 +256,7 @@ class Decoder:
 
     def __init__(self, form: str) -> None:
         self.counts = Decoded()
-        forms: dict[str, Callable[[bytes, Decoded], list[Row]]] = {
+        forms: dict[str, Callable[[bytes, Decoded], Rows]] = {
             "json": _json,
             "csv": _Csv(),
             "feed": _feed,
@@ -287,8 +301,8 @@ class Decoder:
 
     def batch(self, chunk: bytes) -> arrow.ColumnBatch | None:
         """The records of whole lines; None where there are none."""
-        before = self.counts.lines
-        rows = self._rows(chunk, self.counts)
+        rows, numbers_of = self._rows(chunk, self.counts)
+        numbers: Sequence[int] = ()
         while rows:
             columns = list(zip(*rows, strict=True))
             bad: dict[int, str] = {}
@@ -296,7 +310,10 @@ class Decoder:
             if not bad:
                 self.counts.records += len(rows)
                 return arrow.ColumnBatch(len(rows), made)
+            if not self.counts.first:
+                numbers = numbers or numbers_of()
             for at, why in sorted(bad.items()):
-                self.counts.wrong(str(rows[at][_SADDR]).encode("utf-8", "replace"), why, before + at + 1)
-            rows = [row for at, row in enumerate(rows) if at not in bad]
+                number = numbers[at] if numbers else 0  # of the first alone it is said
+                self.counts.wrong(str(rows[at][_SADDR]).encode("utf-8", "replace"), why, number)
+            rows, numbers = [row for at, row in enumerate(rows) if at not in bad], ()
         return None

@@ -18,6 +18,7 @@ from coordinator.analysis.asnlookup import Places
 from coordinator.analysis.decoding import Decoder, places
 from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.reading import Records, transfer
+from coordinator.analysis.values import WRONG
 from lzr.analysis.addressfacts import AddressFacts
 from lzr.analysis.columns import ENRICHED, NAMES
 from lzr.errors import UsageError
@@ -175,9 +176,16 @@ def _without(line: bytes, names: tuple[str, ...]) -> list[bytes]:
     if batch is None:
         return []
     found = [line[at:end] for at, end in places(line, batch.rows)]
-    made = []
-    for record in map(msgspec.json.decode, found) if names else ():
-        for name in names:
-            record.pop(name, None)
-        made.append(json.dumps(record, separators=(",", ":")).encode("ascii"))
-    return made if names else found
+    return [_left(record, names) for record in found] if names else found
+
+
+def _left(record: bytes, names: tuple[str, ...]) -> bytes:
+    """A record without these fields, the others to the byte as they are, whatever they hold."""
+    try:
+        fields = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    except WRONG:  # a key that is no text: what is said at its end counts
+        return record
+    kept = (
+        json.dumps(name).encode() + b":" + bytes(raw) for name, raw in fields.items() if name not in names
+    )
+    return b"{" + b",".join(kept) + b"}"

@@ -29,7 +29,8 @@ UNKNOWN = AddressFacts()
 class Ranges:
     """Ranges of addresses, each with a number that stands for what is known of it.
 
-    Where ranges overlap, the one that begins last counts.
+    Of several that hold an address the one that begins last counts, of those the one that ends first, of
+    those the last.
     """
 
     def __init__(self, first: Sequence[bytes], last: Sequence[bytes], what: Sequence[int]) -> None:
@@ -40,6 +41,13 @@ class Ranges:
         if not (values[:-1] <= values[1:]).all():  # they mostly are
             order = np.argsort(values, kind="stable")
             starts, ends, numbers = starts[order], ends[order], numbers[order]
+        values, until = _sortable(starts), _sortable(ends)
+        if (
+            (values[1:] <= until[:-1]).any()
+            or (_is_v4(starts) != _is_v4(ends)).any()
+            or _around(values, until)
+        ):
+            starts, ends, numbers = _apart(starts, ends, numbers)
         self._starts, self._ends, self._what = starts, ends, numbers
         self._v4 = _is_v4(self._starts)
         # IPv4 apart, as numbers of 32 bits: most addresses are such, and these are compared at once.
@@ -62,6 +70,44 @@ class Ranges:
             others = _sortable(addresses[~four])
             found[~four] = _search(others, self._starts6, self._ends6, self._what)
         return found
+
+
+def _around(values: NDArray[Any], until: NDArray[Any]) -> bool:
+    """Whether a range begins before the addresses of IPv4 and ends behind them."""
+    return bool(((values < np.bytes_(MAPPED)) & (until > np.bytes_(MAPPED + b"\xff" * 4))).any())
+
+
+def _apart(
+    starts: NDArray[np.uint8], ends: NDArray[np.uint8], numbers: NDArray[np.int32]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32]]:
+    """Ranges of which no two hold the same address and none is of both families, in order. starts: sorted."""
+    left: list[tuple[int, int, int, int, int, int]] = []
+    for row, (start, stop, number) in enumerate(
+        zip(map(bytes, starts), map(bytes, ends), numbers.tolist(), strict=True)
+    ):
+        low, high = int.from_bytes(start, "big"), int.from_bytes(stop, "big")
+        for begin, end in ((0, _FOUR[0] - 1), _FOUR, (_FOUR[1] + 1, _LAST)):
+            if max(low, begin) <= min(high, end):
+                left.append((max(low, begin), low, -high, row, min(high, end), number))
+    found: list[tuple[int, int, int]] = []
+    holding: list[tuple[int, int]] = []  # those that hold what comes next, if they go so far: the last counts
+    at = 0
+    for begin, *_, end, number in (*sorted(left), (_LAST + 1, 0, 0)):
+        while holding and at < begin:
+            until, of = holding[-1]
+            if until >= at:
+                found.append((at, min(until, begin - 1), of))
+                at = found[-1][1] + 1
+            if until < at:
+                holding.pop()
+        at = begin
+        holding.append((end, number))
+    first, last = (keys(b"".join(one[side].to_bytes(16, "big") for one in found)) for side in (0, 1))
+    return first, last, np.array([of for _, _, of in found], np.int32)
+
+
+_FOUR = (0xFFFF << 32, (0xFFFF << 32) + 0xFFFFFFFF)
+_LAST = (1 << 128) - 1
 
 
 def keys(joined: bytes) -> NDArray[np.uint8]:

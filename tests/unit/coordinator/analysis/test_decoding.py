@@ -157,3 +157,24 @@ def test_lines_of_csv_and_feed_give_what_json_gives() -> None:
         connection.execute(table("records"))
         transfer(connection, Decoder(form).batches(text.encode()), "records")
         assert connection.execute("SELECT saddr, sport, fingerprint FROM records").fetchall() == wanted, form
+
+
+@pytest.mark.parametrize(
+    ("form", "lines", "number"),
+    [
+        ("json", ['{"saddr":"::"}', "", "", '{"other":1}', '{"saddr":"::"}'], 4),
+        ("json", ['{"saddr":"::","x":1}', "", '{"saddr":"::1::"}', '{"saddr":"::"}'], 3),
+        ("json", ['{"saddr":"::"}{"saddr":"::"}', '{"saddr":"::"}', '{"saddr":"1.2.3"}'], 3),
+        ("csv", ["saddr,sport", "::,1", "", "1.2.3,1"], 4),
+        ("feed", ["192.0.2.1,,http,80", "", "192.0.2.256,,http,80"], 3),
+    ],
+)
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_line_that_is_none_is_called_by_its_number(
+    form: str, lines: list[str], number: int, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not quick:
+        monkeypatch.setattr(decoding, "_QUICK", None)
+    decoder = Decoder(form)
+    list(decoder.batches("\n".join(lines).encode()))
+    assert decoder.counts.first.startswith(f"line {number}: ")

@@ -236,3 +236,20 @@ def test_products_from_the_replies(table: Path, tmp_path: Path) -> None:
         found = duckdb.sql(query, params=[str(parquet)]).fetchall()
         names = ("product", "version", "cpe", "os")
         assert found == [tuple(record.get(name) for name in names) for record in after]
+
+
+def test_fields_of_others_stay_as_they_are_whatever_they_hold(table: Path, tmp_path: Path) -> None:
+    strange = (
+        b'"x":"\xff\xfe"',
+        b'"x":1e999',
+        b'"x":123456789012345678901234567890',
+        b'"\xff":1',
+        b'"x":[ 1.0 ]',
+    )
+    old = [b'{"saddr":"10.0.0.1","sport":%d,"asn":7,%s}' % (80 + at, of) for at, of in enumerate(strange)]
+    (tmp_path / "a.json").write_bytes(b"\n".join(old))
+    out = tmp_path / "b.json"
+    assert enrich.main([str(tmp_path / "a.json"), "--asn", str(table), "-o", str(out), "-q"]) == 0
+    for line, of in zip(out.read_bytes().splitlines(), strange, strict=True):
+        assert of in line
+        assert b'"asn":64500' in line

@@ -29,3 +29,19 @@ def test_as_a_plain_search_finds(pairs: list[tuple[bytes, bytes]], asked: list[b
     for address, number in zip(asked, found.find(keys(b"".join(asked))).tolist(), strict=True):
         wanted = [at for at, (low, high) in enumerate(ranges) if low <= address <= high]
         assert number == (wanted[0] if wanted else NOTHING)
+
+
+@given(st.lists(st.tuples(_ANY, _ANY), max_size=12), st.lists(_ANY, max_size=40))
+def test_of_ranges_within_ranges_that_which_begins_last_and_holds_the_address_counts(
+    pairs: list[tuple[bytes, bytes]], asked: list[bytes]
+) -> None:
+    """As tables that were made of routes are: whatever lies in a wide one only is of that one."""
+    ranges = [(min(pair), max(pair)) for pair in pairs]
+    found = Ranges([low for low, _ in ranges], [high for _, high in ranges], range(len(ranges)))
+    for address, number in zip(asked, found.find(keys(b"".join(asked))).tolist(), strict=True):
+        wanted = [
+            (low, [255 - byte for byte in high], at)
+            for at, (low, high) in enumerate(ranges)
+            if low <= address <= high
+        ]
+        assert number == (max(wanted)[2] if wanted else NOTHING)
