@@ -190,5 +190,7 @@ def _room(snapshot: Snapshot, wanted: tuple[int, int], more: tuple[int, int]) ->
     """Whether there is a core for one more: some of the cores' time is unused, and no channel would have more
     workers than there are cores or, of flow workers, shards."""
     most = min(snapshot.cores, snapshot.shards), snapshot.cores
+    if snapshot.full or sum(more) > snapshot.most_processes:
+        return False
     fits = all(more[i] <= most[i] for i in (0, 1) if more[i] > wanted[i])
     return fits and cores_left(snapshot)

@@ -162,6 +162,7 @@ class Figures(Struct):
     late: bool = False  # it does, and yet the rate is not reached: nobody was there when it let work go
     shards: int = 1
     most_processes: int = 1 << 20  # workers and collectors that there may be, as descriptors are limited
+    full: bool = False  # the last process that was asked for could not be started
     wanted_flow: int = 1  # workers asked for; the views show those that are there
     wanted_collect: int = 1
     cores: int = 1

@@ -320,6 +320,8 @@ class Supervisor:
                     self._meter.mark(now, child.role, child.index, ProcessState.LEAVING)
             case do.Forget():
                 self._forget(order, now)
+            case do.Fewer(reason):
+                self._note(reason)
             case do.Ignored(event):
                 self._ignored += 1
                 if self._ignored <= _SHOWN_IGNORED:

@@ -143,7 +143,7 @@ class Upkeep:
         self._parts.accounts.update(self._parts.feeder.backlog)
         totals.input_ended = ended
         totals.wanted_flow, totals.wanted_collect = machine.wanted
-        totals.most_processes = self._most
+        totals.most_processes, totals.full = self._most, machine.full
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
         checkpoint = self._parts.checkpoint

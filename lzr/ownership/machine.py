@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from lzr.ownership.collectors import Collectors
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
-from lzr.ownership.orders import Forget, GiveUp, Ignored, Order, Spawn, Stop
+from lzr.ownership.orders import Fewer, Forget, GiveUp, Ignored, Order, Spawn, Stop
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 from lzr.ownership.shards import Shards, ShardState
 
@@ -49,6 +49,9 @@ class Machine:
         self.ending = False
         self.moving = False
         """Whether a worker has been told to give a shard up: it does when its results are written."""
+        self.full = False
+        """Whether one of the processes wanted last could not be started, and fewer are wanted since then."""
+        self._filled: set[tuple[str, int]] = set()  # places at which some process has started
         self._respawn_limit = RespawnLimit()
 
     @property
@@ -89,6 +92,7 @@ class Machine:
         match event:
             case Ready() if not process.ready:
                 process.ready = True
+                self._filled.add((process.role, process.index))
                 if process.role == FLOW:
                     return self.shards.ready(process, now)
                 return self.collectors.ready(process)
@@ -109,7 +113,7 @@ class Machine:
     # --- processes come and go -----------------------------------------------------------------------------
 
     def _want(self, flow: int, collect: int) -> Iterator[Order]:
-        first = not any(self.wanted)
+        first, self.full = not any(self.wanted), False
         self.processes.wanted = {FLOW: max(1, min(flow, len(self.shards))), COLLECT: max(1, collect)}
         for role in (COLLECT, FLOW):
             for index in range(self.processes.wanted[role]):
@@ -142,14 +146,19 @@ class Machine:
         role, index, name = process.role, process.index, process.name
         self.processes.remove(name)
         asked = process.leaving or self.ending
-        vacant = asked and not self.ending and self.processes.at(role, index) is None
+        often = not asked and self._respawn_limit.note(role, index, now)
+        more = often and index > 0 and (role, index) not in self._filled  # than can be started
+        vacant = more or (asked and not self.ending and self.processes.at(role, index) is None)
         yield Forget(name, status, role, index, asked, vacant)
         if asked:
             self.collectors.worker_left(process)
             return
-        if self._respawn_limit.note(role, index, now):
+        kind = "flow worker" if role == FLOW else "collector"
+        if more:
+            self.processes.wanted[role], self.full = min(index, self.processes.wanted[role]), True
+            yield Fewer(f"{kind} {index} cannot be started: the scan goes on without it")
+        elif often:
             self.ending = True
-            kind = "flow worker" if role == FLOW else "collector"
             yield GiveUp(f"{kind} {index} ended {MOST_DEATHS} times within a minute: the scan cannot go on")
             return
         if role == COLLECT:

@@ -79,6 +79,12 @@ class Forget(Struct, frozen=True):
     vacant: bool
 
 
+class Fewer(Struct, frozen=True):
+    """There cannot be as many processes of a role as were wanted, and fewer are; the sentence says so."""
+
+    reason: str
+
+
 # --- to be known by who feeds the shards -------------------------------------------------------------------
 
 
@@ -119,4 +125,4 @@ class Ignored(Struct, frozen=True):
 
 
 News = ShardOpened | ShardClosed | TryAgain | GiveUp
-Order = Spawn | Adopt | Release | Stop | Fence | Link | SendTo | Forget | News | Ignored
+Order = Spawn | Adopt | Release | Stop | Fence | Link | SendTo | Forget | Fewer | News | Ignored

@@ -164,6 +164,26 @@ def test_more_descriptors_are_open_than_select_takes(here: Range, tmp_path: Path
     assert len(parse((tmp_path / "found").read_text())[0]) == COUNT
 
 
+def test_no_process_is_left_for_a_worker_more(here: Range) -> None:
+    """`lzr ctl`, or --auto-workers, wants more than a control group allows: the scan goes on as it was."""
+    found, source, most = here.lab.directory / "more", here.lab.directory / "more.in", 30
+    control = here.lab.directory / "more.control"
+    source.write_text("".join(services(COUNT)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+    words = (*QUICK, "-rate", "10", "--user", "games", "--control-socket", control, "-f", found)
+    with source.open() as stdin:
+        victim = Victim(here.scanner, *words, stdin=stdin, preexec_fn=limit)
+    wait_for(lambda: lines_in(found) > 0, "the first records", 60)
+    here.scanner.run(LZR, "ctl", "--socket", control, "workers", "collect=20", timeout=60)
+    assert victim.wait(120) == 0, victim.said()
+    assert "cannot be started: the scan goes on without it" in victim.said()
+    assert "(agree)" in victim.said()
+    assert len(parse(found.read_text())[0]) == COUNT
+
+
 def test_more_workers_are_asked_for_than_descriptors_allow(here: Range) -> None:
     """ZeroMQ ends a process that has no descriptor left."""
     found, source = here.lab.directory / "few", here.lab.directory / "few.in"

@@ -16,6 +16,7 @@ from lzr.ownership.machine import MOST_DEATHS, WITHIN, Machine
 from lzr.ownership.orders import (
     Adopt,
     Fence,
+    Fewer,
     Forget,
     GiveUp,
     Ignored,
@@ -423,6 +424,37 @@ def test_a_process_that_keeps_dying_ends_the_scan() -> None:
     play >> Died(f"flow-0.{MOST_DEATHS}", 1) << ended(f"flow-0.{MOST_DEATHS}", status=1)
     play << GiveUp("flow worker 0 ended 5 times within a minute: the scan cannot go on")
     play.over()
+
+
+def test_a_worker_more_that_cannot_be_started_is_done_without() -> None:
+    """Where there can be no more processes; one that has worked once is missed."""
+    play = running(shards=4).quietly(Want(3, 2))
+    for place, kind in (("flow-1", "flow worker 1"), ("collect-1", "collector 1")):
+        for number in range(1, MOST_DEATHS):
+            play.quietly(Died(f"{place}.{number}", 1))
+        assert not play.machine.full or place == "collect-1"
+        last = f"{place}.{MOST_DEATHS}"
+        orders = play.machine.handle(Died(last, 1), play.now)
+        assert orders[:2] == [
+            ended(last, vacant=True, status=1),
+            Fewer(f"{kind} cannot be started: the scan goes on without it"),
+        ]
+        assert not {GiveUp, Spawn} & {*map(type, orders)}
+    assert (play.machine.wanted, play.machine.full, play.machine.ending) == ((1, 1), True, False)
+    play >> Ready("flow-2.1") << Stop("flow-2.1")  # places are filled from the first on
+    play.quietly(Want(2, 1))
+    assert not play.machine.full
+    assert play.machine.processes.at("flow", 1) is not None
+
+
+def test_a_shard_of_a_worker_that_cannot_be_started_goes_to_another() -> None:
+    play = Play(shards=2).quietly(Want(2, 1), Ready(C0), Ready(F0))
+    for number in range(1, MOST_DEATHS + 1):
+        play.quietly(Died(f"flow-1.{number}", 1))
+    assert [shard.owner for shard in play.machine.shards.all] == [F0, F0]
+    play.quietly(Adopted(F0, 0))
+    play >> Adopted(F0, 1) << ShardOpened(1, F0, 0, None)
+    assert play.machine.wanted == (1, 1)
 
 
 def test_deaths_long_ago_and_elsewhere_do_not_count() -> None:
