@@ -14,9 +14,14 @@ from lzr.options.table import Options
 
 
 def command(
-    options: Options, program: str, stdin: str | None, environ: Mapping[str, str] | None = None
+    options: Options,
+    program: str,
+    stdin: str | None,
+    environ: Mapping[str, str] | None = None,
+    directory: str = "",
 ) -> str:
     """options: of the run that was interrupted. program: to call. stdin: the file that is the input, if any.
+    directory: where we are, from which paths are taken; "" where that is gone.
 
     With another input than a file it says INPUT where that has to be given again.
     """
@@ -26,7 +31,10 @@ def command(
     words += own_flags(options)
     for name, program_before in (("SUDO_USER", "sudo"), ("DOAS_USER", "doas"), ("PKEXEC_UID", "pkexec")):
         if (environ or {}).get(name):
-            words.insert(0, program_before)
+            # pkexec begins in root's home, unless it is told to stay.
+            home = os.path.realpath((environ or {}).get("HOME", directory))
+            stay = ["--keep-cwd"] if program_before == "pkexec" and directory not in ("", home) else []
+            words[:0] = [program_before, *stay]
             break
     text = " ".join(map(quoted, words))
     if options.input_file is not None or options.target_ports:

@@ -3,7 +3,7 @@
 Nothing is looked up here. `coordinator/doctor/facts.py` reads the host, and `coordinator/doctor/probing.py`
 tries things out; here is only what the facts mean for a scan, in one sentence and, where something is to be
 done, a remedy. `lzr doctor` makes all checks, and every scan makes those of `PREFLIGHT`: a fault ends it with
-status 2, a warning goes into its log.
+status 2, warnings and notes go into its log. A note is worth knowing, and no reason to wait with the scan.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
-OK, WARNING, FAULT = "ok", "warning", "fault"
-LEVELS = (OK, WARNING, FAULT)
+OK, NOTE, WARNING, FAULT = "ok", "note", "warning", "fault"
+LEVELS = (OK, NOTE, WARNING, FAULT)
 MEGABYTE = 1 << 20
 
 _PROCESS = 50 * MEGABYTE
@@ -182,7 +182,7 @@ def clock(facts: HostFacts, wanted: ScanNeeds) -> Finding:
     if facts.synchronised is False:
         remedy = "systemd-timesyncd or chrony sets it; in a container, the host does"
         sentence = "the kernel knows of nobody who sets its clock, so Timestamps may be off"
-        return Finding("clock", WARNING, sentence, remedy)
+        return Finding("clock", NOTE, sentence, remedy)
     return Finding("clock", OK, "set by the network" if facts.synchronised else "runs")
 
 
@@ -256,7 +256,7 @@ PREFLIGHT: tuple[Check, ...] = (
 )  # fmt: skip
 """In the order in which they are reported. All of them together take under a millisecond."""
 BY_THE_WAY = ("clock", "scans", "confinement")
-"""Checks whose warnings do not concern the scan's results: in its log they are INFO."""
+"""Checks whose warnings and notes do not concern the scan's results: in its log they are INFO."""
 
 
 def preflight(facts: HostFacts, wanted: ScanNeeds) -> list[Finding]:

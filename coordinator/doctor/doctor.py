@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from msgspec.structs import asdict
 
 from coordinator.doctor import checks, facts, outputrules, portways, probing
-from coordinator.doctor.checks import FAULT, LEVELS, Finding, ScanNeeds
+from coordinator.doctor.checks import FAULT, NOTE, OK, WARNING, Finding, ScanNeeds
 from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, users
 from lzr import __version__, safetext
@@ -29,12 +29,13 @@ from lzr.sourceports import DEFAULT_PORTS
 USAGE = """\
 usage: lzr doctor [--json] [TARGET] [FLAGS OF A SCAN]
 
-Says what is right and what is not for a scan from this host, a line each: ok, warning or fault, with what to
-do about it. TARGET is an address (a port behind it is ignored); nothing is sent to it, but the way to it is
-looked up, and the next hop asked for its MAC. Of a scan's flags all are taken; those that matter are
--i (interface), -S (source address), -G (gateway's MAC), -w, --user, --guard and the output files.
+Says what is right and what is not for a scan from this host, a line each: ok, note, warning or fault, with
+what to do about it. TARGET is an address (a port behind it is ignored); nothing is sent to it, but the way to
+it is looked up, and the next hop asked for its MAC. Of a scan's flags all are taken; those that matter are -i
+(interface), -S (source address), -G (gateway's MAC), -w, --user, --guard and the output files.
 
-Exit status: 0 all is well, 1 there are warnings, 2 there is a fault, with which a scan would not begin.
+Exit status: 0 all is well, or there are only notes, 1 there are warnings, 2 there is a fault, with which a
+scan would not begin.
 
 example: lzr doctor 192.0.2.7 -i eth0
 """
@@ -42,10 +43,13 @@ _ORDER = (
     "kernels", "installation", "capabilities", "confinement", "route", "rules", "source", "guard", "egress",
     "memory", "rings", "descriptors", "threads", "room", "clock", "scans",
 )  # fmt: skip
+_STATUS = {OK: 0, NOTE: 0, WARNING: 1, FAULT: MISTAKE}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command. The exit status is the level: 0 ok, 1 warning, 2 fault (or wrong usage)."""
+    """Run the command. The exit status is of the worst level: 0 ok or note, 1 warning, 2 fault (or wrong
+    usage).
+    """
     try:
         words, target, as_json = _split(argv)
     except UsageError as error:
@@ -70,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
         for one in found:
             print(safetext.line(f"{one.level:8} {one.check:13} {one.text()}"))
         print(safetext.line(_sum(found)))
-    return LEVELS.index(level)
+    return _STATUS[level]
 
 
 def examine(options: Options, target: str | None) -> list[Finding]:
@@ -154,10 +158,13 @@ def _address(text: str) -> str:
 
 def _sum(found: Sequence[Finding]) -> str:
     faults = sum(one.level == FAULT for one in found)
-    warnings = sum(one.level == checks.WARNING for one in found)
+    warnings = sum(one.level == WARNING for one in found)
+    notes = sum(one.level == NOTE for one in found)
     if faults:
         return f"{_count(faults, 'fault')}: a scan would not begin"
-    return f"{_count(warnings, 'warning')}: a scan would begin" if warnings else "all is well"
+    if warnings:
+        return f"{_count(warnings, 'warning')}: a scan would begin"
+    return f"all is well ({_count(notes, 'note')})" if notes else "all is well"
 
 
 def _count(number: int, what: str) -> str:

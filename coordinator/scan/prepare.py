@@ -303,7 +303,7 @@ def _reader(options: Options) -> Reader:
 def _preflight(
     options: Options, job: Job, run_as: tuple[int, int], out: Egress, workers: cpus.Workers
 ) -> tuple[Finding, ...]:
-    """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
+    """The checks of `lzr doctor` that cost nothing. Their warnings and notes. Raises UsageError."""
     net, processes = out.network, workers.flow + workers.collect + 2
     wanted = ScanNeeds(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
     user = users.User(options.user or str(run_as[0]), *run_as)
@@ -311,4 +311,4 @@ def _preflight(
     for finding in found:
         if finding.level == checks.FAULT:
             raise UsageError(finding.text())
-    return tuple(finding for finding in found if finding.level == checks.WARNING)
+    return tuple(finding for finding in found if finding.level != checks.OK)

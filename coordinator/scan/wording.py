@@ -139,7 +139,12 @@ def _is_tunnel(interface: str) -> bool:
 def say_how_to_go_on(options: Options, log: Log) -> None:
     """Print the command that goes on with the scan, as the last line on stderr."""
     stdin = resumecommand.stdin_file() if options.input_file is None else None
-    text = resumecommand.command(options, resumecommand.program_name(), stdin, os.environ)
+    try:
+        directory = os.getcwd()
+    except OSError:
+        directory = ""
+    program = resumecommand.program_name()
+    text = resumecommand.command(options, program, stdin, os.environ, directory)
     same = " (INPUT: the same lines again)" if text.endswith("< INPUT") else ""
     log.note(f"to go on with this scan: {text}")
     if options.quiet:

@@ -75,8 +75,8 @@ SUBCOMMANDS = (
         "doctor",
         "[TARGET] [FLAGS]",
         "see whether a scan would begin here",
-        "say what is right and what is not for a scan from this host: exit status 0 all is well, 1 warnings, "
-        "2 a fault; takes a target, a scan's flags, --json",
+        "say what is right and what is not for a scan from this host: exit status 0 all is well "
+        "(or notes), 1 warnings, 2 a fault; takes a target, a scan's flags, --json",
         "",
     ),
     Subcommand(

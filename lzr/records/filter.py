@@ -34,6 +34,8 @@ LONGEST = 65536  # characters of an expression
 _OPERATORS = frozenset(("=", "!=", "<", ">", "<=", ">="))
 _TWO = frozenset(("&&", "||", "!=", "<=", ">=", "=="))
 _ONE = frozenset("()!<>=")
+_ZMAP_ALONE = frozenset(("success", "repeat", "classification", "cooldown"))
+"""Fields of ZMap's that say whether a port is open, which no record of ours has."""
 _INSIDE_WORDS = frozenset("_.:-/")
 
 
@@ -308,6 +310,12 @@ def record_filter(text: str) -> Predicate:
 
 def _comparison(node: Compare, types: Mapping[str, type]) -> Predicate:
     field, operator = node.field, node.operator
+    if field in _ZMAP_ALONE - types.keys():
+        raise ExpressionError(
+            node.position,
+            f"{field} is a field of ZMap's, not of a record: give this filter to zmap, or to nobody, as what "
+            "ZMap calls no success or a repeat is left out anyway",
+        )
     if field not in types:
         from lzr.errors import suggest
 

@@ -142,6 +142,11 @@ def _rustscan(match: re.Match[str]) -> list[Block]:
     return [block_of(match[1], ports_of(match[2]))]
 
 
+def _opened(match: re.Match[str]) -> list[Block]:
+    """What rustscan prints meanwhile: ``Open 10.0.0.1:80``"""
+    return [_plain(match[1])]
+
+
 def _url(match: re.Match[str]) -> list[Block]:
     """``https://host:port/path``; the port of the scheme where none is written (RFC 3986 §3.2)."""
     scheme, place = match[1].lower(), match[2].rpartition("@")[2]
@@ -163,12 +168,14 @@ def _refuse(reason: str) -> Any:
     return read
 
 
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s\\,;]*)")
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Block]]], ...] = (
     (re.compile(r"(?:Timestamp: [0-9]+\t)?Host: (\S+) \([^)\t]*\)\t.*"), _grepable),
     (re.compile(r"(open|closed|banner) (tcp|udp|sctp) ([0-9]+) (\S+)(?: .*)?$"), _masscan_list),
     (re.compile(r"Discovered open port ([0-9]+)/(tcp|udp) on (\S+)"), _discovered),
     (re.compile(r"(\S+) -> \[([0-9, ]+)\]$"), _rustscan),
-    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s\\,;]*)"), _url),
+    (re.compile(r"Open (\S+:[0-9]+)$"), _opened),
+    (_URL, _url),
     (re.compile(r"Nmap scan report|[0-9]+/(?:tcp|udp)\s+\S+"), _refuse("nmap's output for people: use -oG")),
     (re.compile(r"<"), _refuse("XML or HTML (of nmap: use -oG instead of -oX)")),
     (re.compile(r"(?:tcp|ip6?|eth) \{ "), _refuse("ZMap's dry run: use -dryrun")),
@@ -217,7 +224,7 @@ def _record(record: Any) -> Iterator[Block]:
     port = next((record[name] for name in _PORT_COLUMNS if record.get(name) is not None), "")
     if isinstance(port, bool | float):
         raise Refused(BAD_PORT)
-    if port == "" and isinstance(record.get("url"), str) and (match := _FORMS[4][0].match(record["url"])):
+    if port == "" and isinstance(record.get("url"), str) and (match := _URL.match(record["url"])):
         yield from _url(match)
         return
     if not address or port == "":
@@ -273,6 +280,8 @@ _SIX = re.compile(
 )
 _PAIR = re.compile(r"([^:;, \t]+)(?:[ \t]*([:;,])[ \t]*|([ \t]+))(.*)$")
 _MARKED = re.compile(r"[,;\t]")
+_AT_THE_END = re.compile(r"(?<=[0-9])[ \t]*[,;]$")
+"""A comma behind the last port, as of a row whose last column is empty."""
 
 
 def _plain(line: str) -> Block:
@@ -281,7 +290,9 @@ def _plain(line: str) -> Block:
         return _columns(line)
     match = _BRACKETS.match(line) or _SIX.match(line)
     if match:
-        return block_of(match[1], ports_of(match[2] or ""))
+        if match.re is _SIX and re.match(r"[ \t]*[,;](?:[ \t]*[,;]|[^,;]*:)", line[match.end(1) :]):
+            return _columns(line)  # the second column is empty, or an address
+        return block_of(match[1], ports_of(_AT_THE_END.sub("", match[2] or "")))
     if line.startswith("["):
         raise Refused("brackets that do not match: an IPv6 address is written [2001:db8::1]:80")
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", line):
@@ -292,6 +303,7 @@ def _plain(line: str) -> Block:
     if match is None:
         raise Refused(NO_PORT if line and ":" not in line else "not an address and a port")
     address, mark, _, rest = match.groups()
+    rest = _AT_THE_END.sub("", rest)
     if mark in (",", ";") and mark in rest:
         return _columns(line)
     if mark is None and not rest[:1].isdigit():
@@ -311,7 +323,7 @@ def _columns(line: str) -> Block:
         if '"' in cells[0]:  # in the midst of a cell a quote is a letter: the line is no shorter than before
             raise Refused("quotes that do not match")
         return _plain(cells[0]) if cells[0][:1] not in ('"', ",", "") else block_of("", ())
-    if len(cells) == 2:
+    if len(cells) == 2 or (len(cells) == 3 and not cells[2]):
         return block_of(cells[0], ports_of(cells[1]))
     if len(cells) == 4 and not cells[1].isdigit():  # ZGrab2's input, and our feed for it
         return block_of(cells[0] or cells[1], ports_of(cells[3]))

@@ -569,6 +569,20 @@ def test_the_command(words: str, stdin: str | None, environ: dict[str, str], tex
     assert command(parse(words.split()), "lzr", stdin, environ) == text
 
 
+@pytest.mark.parametrize(
+    ("directory", "text"),
+    [
+        ("/home/me", "pkexec --keep-cwd lzr --resume d"),
+        ("/", "pkexec lzr --resume d"),  # where pkexec begins
+        ("", "pkexec lzr --resume d"),
+    ],
+)
+def test_pkexec_is_told_to_stay_where_it_was(directory: str, text: str) -> None:
+    options = parse(["-sendSYNs", "--checkpoint", "d", "-I", "l"])
+    assert command(options, "lzr", None, {"PKEXEC_UID": "5", "HOME": "/"}, directory) == text
+    assert command(options, "lzr", None, {"SUDO_USER": "me", "HOME": "/"}, directory) == "sudo lzr --resume d"
+
+
 def test_half_open_connections_are_not_resumed() -> None:
     with pytest.raises(UsageError, match=r"cannot be resumed.*--reopen"):
         restored(Options(), Options())

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from coordinator.doctor import checks, facts
-from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds
+from coordinator.doctor.checks import FAULT, MEGABYTE, NOTE, OK, WARNING, Check, Finding, HostFacts, ScanNeeds
 from coordinator.network import netlink
 from coordinator.processes import rights, users
 from coordinator.processes.users import User
@@ -61,7 +61,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
             "group has",
         ),
         (checks.memory, {"memory": None}, OK, "160 MB of ring memory"),
-        (checks.clock, {"synchronised": False}, WARNING, "Timestamps may be off"),
+        (checks.clock, {"synchronised": False}, NOTE, "Timestamps may be off"),
         (checks.clock, {"synchronised": None}, OK, "runs"),
         (checks.clock, {"wall": 86400.0}, WARNING, "long past"),
         (checks.clock, {"ticks": False}, FAULT, "monotonic"),
@@ -119,8 +119,8 @@ def test_without_a_guard_a_router_sends_answers_to_foreign_addresses_back() -> N
 
 
 def test_the_worst_counts() -> None:
-    levels = {OK: 0, WARNING: 1, FAULT: 2}
-    for many in ([OK], [OK, WARNING], [WARNING, FAULT, OK], []):
+    levels = {OK: 0, NOTE: 1, WARNING: 2, FAULT: 3}
+    for many in ([OK], [NOTE, OK], [OK, WARNING, NOTE], [WARNING, FAULT, OK], []):
         found = [Finding("x", level, "y") for level in many]
         assert checks.worst(found) == max(many or [OK], key=levels.__getitem__)
     assert Finding("x", OK, "a", "b").text() == "a; b"

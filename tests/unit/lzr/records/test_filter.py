@@ -99,6 +99,8 @@ def test_a_field_that_is_left_out(text: str, expected: bool) -> None:
         ("ttl = --5", 7, "ttl is a number"),
         ("ttl = '\u00b2'", 7, "ttl is a number"),
         ("tll = 5", 1, "there is no field tll; did you mean ttl?"),
+        ("RST && success = 1", 8, "success is a field of ZMap's, not of a record: give this filter to zmap"),
+        ("repeat=0", 1, "repeat is a field of ZMap's"),
         ("RST > 0", 7, "has no order"),
         ("RST = 2", 7, "0 or 1, true or false"),
         ("!" * 200 + "RST", 101, "levels deep"),
