@@ -166,6 +166,11 @@ def keep(lock: Lock) -> Lock:
             there = lockfile.there(where)
             if there is not None and there.id != lock.id:
                 raise UsageError(f"{printable(where)} is of another plan")
+            if there is not None and there.generation == lock.generation and there != lock:
+                raise UsageError(
+                    f"this box has another generation {lock.generation} of the plan: somebody else has given "
+                    "shards away, too, by another plan.lock.json (lzr fleet assign)"
+                )
             if there is not None and there.generation >= lock.generation:
                 return there
             _put(place, "plan.lock", lock.to_json())

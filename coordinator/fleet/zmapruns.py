@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,19 @@ from coordinator.fleet import blockorderfile, boxscan, leasefile, lockfile, rund
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import put_up
+from coordinator.input import networklists
 from coordinator.network.discover import discover
 from coordinator.network.neighbours import NetworkError
 from lzr import safetext
+from lzr.addresstext import entries, ranges_of
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import LOST, MISTAKE
 from lzr.fleet import distribution, lease
 from lzr.fleet.lock import Lock, Run
 from lzr.options import parse
 from lzr.options.table import Options
+from lzr.ranges import Range
+from lzr.rows import V4_MAPPED
 from lzr.sourceports import DEFAULT_PORTS
 
 FIELDS = "saddr,daddr,sport,dport,seqnum,acknum,window"
@@ -227,20 +232,33 @@ def gateway_words(lock: Lock, run: Run) -> list[str]:
 
 
 def write_blocklist(lock: Lock, found: RunDirectory) -> None:
-    """The plan's blocklists and what was ordered to be blocked, as one file. Raises UsageError."""
-    parts = []
+    """The plan's blocklists and what was ordered to be blocked, as one file. Raises UsageError.
+
+    In networks and names, one a line, and IPv4 alone: at anything else ZMap ends.
+    """
+    lines: list[str] = []
     for path in lock.plan.blocklist:
         try:
-            parts.append(Path(path).read_bytes())
+            ranges, names = entries(networklists.text(Path(path).read_bytes()).decode("utf-8", "replace"))
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
-    kept = blockorderfile.read(found.orders)
-    parts += [
-        f"{network}\n".encode() for order in kept.orders for network in order.networks if ":" not in network
-    ]
+        except ValueError as error:
+            raise UsageError(f"{printable(path)}: {error}") from error
+        lines += [*_networks(ranges), *names]
+    for order in blockorderfile.read(found.orders).orders:
+        for network in order.networks:
+            lines += _networks(ranges_of(network))
     path = _blocklist_path(found)
-    Path(f"{path}.new").write_bytes(b"\n".join(parts))
+    Path(f"{path}.new").write_text("".join(f"{line}\n" for line in lines))
     os.replace(f"{path}.new", path)
+
+
+def _networks(ranges: Iterable[Range]) -> Iterator[str]:
+    """What of these is IPv4, as networks."""
+    for first, last in ranges:
+        if first >= V4_MAPPED and last <= V4_MAPPED | 0xFFFFFFFF:
+            low, high = (ipaddress.IPv4Address(one & 0xFFFFFFFF) for one in (first, last))
+            yield from map(str, ipaddress.summarize_address_range(low, high))
 
 
 def write_metadata(lock: Lock, run: Run, found: RunDirectory, ending: ShardEnding) -> None:

@@ -334,10 +334,11 @@ def _directory(keys: _Keys) -> str | None:
 
 def _host_port(text: str, keys: _Keys) -> str:
     host, _, port = text.rpartition(":")
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
     number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 0
-    if not host or not _is_host(host) or not 1 <= number <= 65535:
-        raise keys.wrong("controller", "must be host:port, as in 198.51.100.1:8786")
+    if not host or not _is_host(host) or not 1 <= number <= 65535 or bracketed != (":" in host):
+        raise keys.wrong("controller", "must be host:port, as in 198.51.100.1:8786, [2001:db8::1]:8786")
     return text
 
 

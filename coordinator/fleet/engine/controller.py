@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from coordinator.fleet.engine.boxstate import RETRY, BoxRecord
@@ -47,6 +47,7 @@ class Controller:
         self._boxes = {box.name: BoxRecord(box.name, since=time.time()) for box in lock.plan.boxes}
         self._running = {run.box for run in lock.current}
         self._may_begin = False
+        self._gating: asyncio.Task[None] | None = None
         self._fitness = Fitness(lock, engine)
         self._renewing = Renewing(engine, files, say)
 
@@ -68,7 +69,7 @@ class Controller:
                 self._follow()
                 self._look()
                 if not self._may_begin:
-                    await self._gate(time.monotonic() > until)
+                    self._gate(time.monotonic() > until)
                 self._renewing.turn(self.lock, self._boxes.values())
                 self._turn()
                 await asyncio.sleep(TURN)
@@ -76,6 +77,8 @@ class Controller:
             self._forget()
         finally:
             self._renewing.close()
+            if self._gating is not None:
+                self._gating.cancel()
             for box in self._boxes.values():
                 if box.step is not None:
                     box.step.cancel()
@@ -83,11 +86,7 @@ class Controller:
     def _forget(self) -> None:
         """Whoever has ended as it was told to goes on when somebody starts all of them again."""
         ended = {box.name for box in self._boxes.values() if box.rests} & dict(self.wanted.ending).keys()
-        if ended:
-            try:
-                self._want(self.wanted.after(ended))
-            except UsageError as error:
-                self._say("", str(error))
+        self._prefer(self.wanted.after(ended))
 
     def _follow(self) -> None:
         """Take up a later generation of the lock, once there is one: every box is shown it."""
@@ -110,6 +109,7 @@ class Controller:
 
     def _look(self) -> None:
         """Take note of which boxes are connected."""
+        dealt, shares = self.dealt(), preflight.dealt(self.lock)
         for box in self._boxes.values():
             here, silent = self._engine.here(box.name), self._engine.silent(box.name)
             lost = silent is None or silent > UNHEARD
@@ -133,7 +133,7 @@ class Controller:
                 busy=box.step is not None and not box.step.done(),
             )  # fmt: skip
             if heard is not None and box.known.attended and not lost:
-                self._steer(box, heard.report)
+                self._steer(box, heard.report, dealt, shares)
 
     def _turn(self) -> None:
         """Begin the next step of every box."""
@@ -209,29 +209,22 @@ class Controller:
         if sentence:
             self._say(box.name, sentence)
 
-    async def _gate(self, late: bool) -> None:
-        """When the boxes are there, examine all that have not begun, side by side. Raises NotFit."""
+    def _gate(self, late: bool) -> None:
+        """When the boxes are there, have all that have not begun examined, side by side; meanwhile the others
+        are attended to, and their leases renewed. Raises NotFit.
+        """
+        if self._gating is not None and self._gating.done():
+            self._gating.result()
         waited = [self._boxes[name] for name in sorted(self._running)]
+        if self._gating is None and (late or all(box.known.taken or box.known.begun for box in waited)):
+            self._gating = asyncio.ensure_future(self._examine(waited))
+
+    async def _examine(self, waited: Sequence[BoxRecord]) -> None:
+        """Raises NotFit."""
         new = [box for box in waited if not box.known.begun]
-        if not late and not all(box.known.taken or box.known.begun for box in waited):
-            return
-        there = [box for box in new if box.known.taken]
-        faults: dict[str, tuple[str, ...]] = {
-            box.name: (preflight.unreachable(self.lock.plan, box.name, box.sentence),)
-            for box in new
-            if not box.known.taken
-        }
-        for box in there:
-            box.facts = None
-        await asyncio.gather(*map(self._fitness.examine, there))
-        faults |= {box.name: (box.sentence,) for box in there if box.facts is None}
-        faults |= self._fitness.judged(self.look())
-        for box in there:
-            box.faults = faults.get(box.name, ())
-            box.set(checked=not box.faults)
-        sentences = [f"{name or 'the plan'}: {fault}" for name in sorted(faults) for fault in faults[name]]
-        if sentences and len(new) == len(waited):
-            raise NotFit(sentences)
+        faults = await self._fitness.side_by_side(new, self.look())
+        if faults and len(new) == len(waited):
+            raise NotFit([f"{name or 'the plan'}: {one}" for name in sorted(faults) for one in faults[name]])
         for name in sorted(faults):
             for fault in faults[name]:
                 self._say(name, fault)
@@ -239,29 +232,28 @@ class Controller:
 
     async def _check(self, box: BoxRecord) -> None:
         """Examine one box that has come later."""
-        await self._fitness.examine(box)
-        judged = self._fitness.judged(self.look())
-        box.faults = (box.sentence,) if box.facts is None else judged.get(box.name, ())
-        for fault in box.faults:
+        for fault in (await self._fitness.side_by_side([box], self.look())).get(box.name, ()):
             self._say(box.name, fault)
         if box.faults:
             box.not_before = time.monotonic() + LOOK_AGAIN
-        box.set(checked=not box.faults)
 
-    def _steer(self, box: BoxRecord, report: Any) -> None:
-        """Send a scan the commands by which it does what is wanted of all."""
+    def _steer(
+        self, box: BoxRecord, report: Any, dealt: Mapping[str, int] | None, shares: Mapping[str, int]
+    ) -> None:
+        """Send a scan the commands by which it does what is wanted of all. dealt, shares: as `lines` has."""
         status, now = status_of(report), time.monotonic()
         if status is None or now < box.steered + RETRY or (box.step is not None and not box.step.done()):
             return
-        lines = steering.lines(box.name, self.wanted, self.dealt(), status)
+        if status.get("paused") is False:
+            self._prefer(self.wanted.gone_on([box.name]))
+        lines = steering.lines(box.name, self.wanted, dealt, status, shares)
         if lines:
             box.steered = now
             box.step = asyncio.ensure_future(self._tell_all(box.name, lines))
 
     async def _tell_all(self, name: str, lines: Iterable[str]) -> None:
         for line in lines:
-            with contextlib.suppress(BoxError):
-                await self._engine.call(name, "tell", {"line": line}, TELLING)
+            await self._try(name, line)
 
     def dealt(self) -> dict[str, int] | None:
         """By box, the targets a second it may start; None where the plan's own shares apply."""
@@ -341,7 +333,13 @@ class Controller:
         return {name: why for name, why in found.items() if why}
 
     async def rate(self, rate: int, box: str | None) -> tuple[dict[str, int], dict[str, str]]:
-        """Set the rate for all, or of one box: what each is dealt, and why some do not have it yet."""
+        """Set the rate for all, or of one box: what each is dealt, and why some do not have it yet.
+
+        Raises UsageError.
+        """
+        cap = None if box is None else self.lock.plan.box(box).rate_cap
+        if cap is not None and rate > cap:
+            raise UsageError(f"{box} is never given more than {cap:,}/s: that is its rate-cap in the plan")
         self._want(self.wanted.with_rate(rate, box))
         return await self._dealt_now()
 
@@ -374,6 +372,8 @@ class Controller:
                     box.go_on()
                 elif box.attending is not None:
                     box.again |= name in ending
+            told = [name for name, why in zip(at_work, found, strict=True) if not why]
+            self._prefer(self.wanted.gone_on([*resting, *told]))
         if line != "pause" and not self.over:
             await self._dealt_now()
         return {name: why for name, why in zip(at_work, found, strict=True) if why}
@@ -385,6 +385,14 @@ class Controller:
         except BoxError as error:
             return str(error)
         return ""
+
+    def _prefer(self, wanted: steering.Wanted) -> None:
+        """As `_want`, where that is another; if it cannot be kept, that is said."""
+        if wanted != self.wanted:
+            try:
+                self._want(wanted)
+            except UsageError as error:
+                self._say("", str(error))
 
     def _want(self, wanted: steering.Wanted) -> None:
         self._files.want(self.lock, wanted)

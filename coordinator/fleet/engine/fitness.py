@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,27 @@ class Fitness:
     def take(self, lock: Lock) -> None:
         """Boxes are judged by this lock from now on."""
         self._lock = lock
+
+    async def side_by_side(
+        self, new: Sequence[BoxRecord], boxes: Sequence[BoxRecord]
+    ) -> dict[str, tuple[str, ...]]:
+        """Examine these boxes; by name the faults of each that has one, and those of the plan as a whole.
+
+        boxes: all of the plan, beside which they are judged.
+        """
+        there = [box for box in new if box.known.taken]
+        faults: dict[str, tuple[str, ...]] = {
+            box.name: (preflight.unreachable(self._lock.plan, box.name, box.sentence),)
+            for box in new
+            if not box.known.taken
+        }
+        await asyncio.gather(*map(self.examine, there))
+        faults |= {box.name: (box.sentence,) for box in there if box.facts is None}
+        faults |= self.judged(boxes)
+        for box in there:
+            box.faults = faults.get(box.name, ())
+            box.set(checked=not box.faults)
+        return faults
 
     async def examine(self, box: BoxRecord) -> None:
         """Ask a box for its facts; where that fails, `facts` is None and `sentence` says why."""

@@ -24,7 +24,6 @@ from coordinator.fleet import boxscan, lockfile, rundirectory
 from coordinator.network import conflicts
 from lzr import __version__
 from lzr.errors import UsageError
-from lzr.fleet import lock as locks
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Box
 
@@ -56,8 +55,7 @@ def _sums_and_findings(lock: Lock, box: str) -> dict[str, Any]:
     """What files have to do with, and what `lzr doctor` says."""
     found: dict[str, Any] = {}
     try:
-        digests = [lockfile.digest(path) for path in lock.plan.blocklist]
-        found["blocklist_sha256"] = locks.blocklist_hash(digests)
+        found["blocklist_sha256"] = lockfile.digest_of_lists(lock.plan)
         if lock.plan.input is not None:
             found["input_sha256"] = lockfile.digest_of_input(lock.plan.input)[0]
         place = rundirectory.make_plan(lock)

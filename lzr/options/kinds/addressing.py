@@ -105,7 +105,9 @@ def _address(text: str) -> str:
 
 
 def _source(text: str) -> list[str]:
-    """One address, CIDR block, or ZMap's range of addresses (which becomes CIDR blocks)."""
+    """One address, CIDR block, or ZMap's range of addresses (which becomes CIDR blocks). The mapped form of
+    IPv4 is IPv4: no packet has such a source.
+    """
     if _plain_v4(text) and 0 < int(text.split(".", 1)[0]) < 224:  # by far the usual case: no import
         return [text]
     import ipaddress
@@ -113,19 +115,22 @@ def _source(text: str) -> list[str]:
     if "%" in text:
         raise ValueError(f"{text!a} has a zone; give the address alone")
     low, dash, high = text.partition("-")
+    mapped = ipaddress.ip_network("::ffff:0:0/96")
     try:
         if dash:
             first, last = ipaddress.ip_address(low.strip()), ipaddress.ip_address(high.strip())
-            blocks = [str(block) for block in ipaddress.summarize_address_range(first, last)]
-            networks = [ipaddress.ip_network(block) for block in blocks]
+            networks = [*ipaddress.summarize_address_range(first, last)]
         else:
-            blocks = [str(ipaddress.ip_network(text) if "/" in text else ipaddress.ip_address(text))]
             networks = [ipaddress.ip_network(text)]
+        for at, net in enumerate(networks):
+            if net.version == 6 and net.subnet_of(mapped):
+                whole = int(net.network_address) & 0xFFFFFFFF, net.prefixlen - 96
+                networks[at] = ipaddress.ip_network(whole)
     except (ValueError, TypeError):
         raise ValueError(f"{text!a} is not an IP address, a CIDR block or a range of addresses") from None
     if any(net.is_multicast or net.network_address.is_unspecified for net in networks):
         raise ValueError(f"{text!a} cannot be the source of a packet")
-    return [block.removesuffix("/128" if ":" in block else "/32") for block in blocks]
+    return [str(net).removesuffix("/128" if net.version == 6 else "/32") for net in networks]
 
 
 def _sources(text: str) -> tuple[str, ...]:

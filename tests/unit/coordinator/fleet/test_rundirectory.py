@@ -33,6 +33,17 @@ def test_they_are_made_and_the_lock_is_kept(tmp_path: Path) -> None:
     assert lockfile.read(found.lock) == later
 
 
+def test_two_locks_of_one_generation_are_told_apart(tmp_path: Path) -> None:
+    """Two people have given shards away, each by a plan.lock.json of his own: one's would be asked by two."""
+    lock = there(tmp_path)
+    rundirectory.make_plan(lock)
+    one, other = lock.assigned("fra1", ["ams1"], ""), lock.assigned("ams1", ["fra1"], "")
+    assert rundirectory.keep(one) == one
+    with pytest.raises(UsageError, match="another generation 2"):
+        rundirectory.keep(other)
+    assert rundirectory.keep(one) == one
+
+
 def test_one_has_the_lock_of_a_run(tmp_path: Path) -> None:
     lock = there(tmp_path)
     assert not rundirectory.is_running(rundirectory.of_run(lock, lock.runs[0]))

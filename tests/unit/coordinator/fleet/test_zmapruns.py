@@ -72,7 +72,25 @@ def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
     order = Order("0" * 16, ("192.0.2.7", "2001:db8::/64"), "why", "ada", 1.0)
     blockorderfile.append(found.orders, [order])
     zmapruns.write_blocklist(lock, found)
-    assert Path(found.here, "zmap-blocklist.conf").read_text() == "198.18.0.0/15\n192.0.2.7\n"
+    assert Path(found.here, "zmap-blocklist.conf").read_text() == "198.18.0.0/15\n192.0.2.7/32\n"
+
+
+def test_zmap_is_given_networks_in_the_one_form_that_it_knows(tmp_path: Path) -> None:
+    """It ends at a range, at IPv6 and at UTF-16, and the mapped form is IPv4."""
+    lock = there(tmp_path)
+    text = "192.0.2.0-192.0.2.2 # three\n2001:db8::/32\n::ffff:198.18.0.0/111\nexample.org\n"
+    (tmp_path / "no.conf").write_bytes(text.encode("utf-16"))
+    found = rundirectory.make(lock, lock.runs[0])
+    order = Order("0" * 16, ("192.0.2.7-9", "::ffff:192.0.2.128/121"), "why", "ada", 1.0)
+    blockorderfile.append(found.orders, [order])
+    zmapruns.write_blocklist(lock, found)
+    assert Path(found.here, "zmap-blocklist.conf").read_text().split() == [
+        *("192.0.2.0/31", "192.0.2.2/32", "198.18.0.0/15", "example.org"),
+        *("192.0.2.7/32", "192.0.2.8/31", "192.0.2.128/25"),
+    ]
+    (tmp_path / "no.conf").write_text("192.0.2.0/24\nwho knows\n")
+    with pytest.raises(UsageError, match="line 2"):
+        zmapruns.write_blocklist(lock, found)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,14 @@ def test_a_plan_is_read() -> None:
         (('source = "203.0.113.0/30"', ""), "box ams1: source is missing"),
         (('source = "203.0.113.0/30"', 'source = "x"'), "box ams1: source 'x' is not an IP address"),
         (('source = "203.0.113.0/30"', 'source = "198.51.100.0/24"'), "is a source of ams1 and of fra1"),
+        (
+            ('source = "203.0.113.0/30"', 'source = "::ffff:198.51.100.10"'),
+            "198.51.100.10 is a source of ams1 and of fra1",
+        ),
+        (
+            ("rate = 60000", 'rate = 60000\ncontroller = "2001:db8::1:8786"'),
+            "controller must be host:port, as in 198.51.100.1:8786, [2001:db8::1]:8786",
+        ),
         (("weight = 2", "weight = 0"), "box fra1: weight must be a number from 0.001"),
         (("weight = 2", "weight = nan"), "box fra1: weight must be a number from 0.001"),
         (("weight = 2", "heavy = 2"), "box fra1: unknown key heavy"),

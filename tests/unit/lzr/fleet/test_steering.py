@@ -60,6 +60,32 @@ def test_who_has_ended_or_is_to_resume_is_not_to_end_any_more() -> None:
     assert (resumed.ending, resumed.paused) == ((("fra1", "drain"),), frozenset())
 
 
+def test_a_box_that_was_away_when_it_was_to_go_on_is_told_when_it_is_back() -> None:
+    wanted = Wanted().with_line("pause", ["ams1"]).with_line("resume", ["ams1"])
+    assert lines("ams1", wanted, None, {"paused": True}) == ["resume"]
+    assert lines("ams1", wanted, None, {"paused": False}) == []
+    assert lines("ams1", wanted.gone_on(["ams1"]), None, {"paused": True}) == [], "by somebody there"
+    assert lines("ams1", wanted.with_line("pause", ["ams1"]), None, {"paused": True}) == []
+    assert lines("fra1", wanted, None, {"paused": True}) == []
+
+
+def test_no_box_keeps_more_than_its_share_once_all_scan_again() -> None:
+    """ams1 was dealt the share of fra1, which was drained and goes on now."""
+    wanted = Wanted().with_line("drain", ["fra1"]).with_line("resume", ["fra1"]).gone_on(["fra1"])
+    share = {"ams1": 1500, "fra1": 3000}
+    assert wanted.dealt(6000, BOXES, ()) is None
+    assert lines("ams1", wanted, None, {"rate_limit": 5500.0}, share) == ["rate 1500"]
+    assert lines("ams1", wanted, None, {"rate_limit": 1500.0}, share) == []
+    assert lines("ams1", wanted, None, {"rate_limit": 100.0}, share) == [], "somebody there wants it slower"
+    for other in (None, "many", True):
+        assert lines("ams1", wanted, None, {"rate_limit": other}, share) == []
+
+
+def test_no_box_is_given_more_than_its_cap() -> None:
+    wanted = Wanted().with_rate(5000, "lon1")
+    assert wanted.dealt(6000, BOXES, ()) == {"ams1": 1833, "fra1": 3667, "lon1": 500}
+
+
 names = st.sampled_from([box.name for box in BOXES])
 
 
@@ -72,6 +98,7 @@ names = st.sampled_from([box.name for box in BOXES])
         st.dictionaries(names, st.sampled_from(["drain", "quit"])).map(
             lambda found: tuple(sorted(found.items()))
         ),
+        st.frozensets(names),
     )
 )
 def test_round_trip(wanted: Wanted) -> None:
@@ -90,6 +117,7 @@ def test_round_trip(wanted: Wanted) -> None:
         {"own": []},
         {"paused": [1]},
         {"paused": "ams1"},
+        {"resuming": "ams1"},
         {"ending": {"ams1": "explode"}},
     ],
 )

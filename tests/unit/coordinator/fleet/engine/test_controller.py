@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -21,6 +22,7 @@ from lzr.fleet.steering import Wanted
 from tests import madefleet
 
 NAME = "fra1"
+GATE = Controller._gate
 
 
 class Scan:
@@ -30,6 +32,7 @@ class Scan:
         self.state = ""
         self.here, self.by_order = True, False
         self.attends = 0
+        self.paused = False
         self.over = asyncio.Event()
 
     def end(self) -> None:
@@ -42,12 +45,14 @@ class Boxes:
 
     def __init__(self, lock: Lock) -> None:
         self.scans = {box.name: Scan() for box in lock.plan.boxes}
+        self.asked: list[str] = []  # for facts, which never come
 
     def here(self, name: str) -> bool:
         return self.scans[name].here
 
-    def heard(self, _: str) -> ReceivedReport:
-        return ReceivedReport(time.time(), {})
+    def heard(self, name: str) -> ReceivedReport:
+        status = json.dumps({"paused": self.scans[name].paused})
+        return ReceivedReport(time.time(), {"status": status})
 
     def silent(self, name: str) -> float:
         return 0.0 if self.scans[name].here else 100.0
@@ -56,8 +61,13 @@ class Boxes:
         scan = self.scans[name]
         if not scan.here:
             raise Unheard("is not connected")
+        if what == "facts":
+            self.asked.append(name)
+            await asyncio.sleep(3600)
         if what == "tell" and scan.state != "running":
             raise BoxError("no scan is running")
+        if what == "tell" and given["line"] in ("pause", "resume"):
+            scan.paused = given["line"] == "pause"
         if what in ("take", "state"):
             begun = bool(scan.attends)
             return {
@@ -109,7 +119,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fit(this: Controller, box: BoxRecord) -> None:
         box.set(checked=True)
 
-    async def begin(this: Controller, late: bool) -> None:
+    def begin(this: Controller, late: bool) -> None:
         this._may_begin = True
 
     monkeypatch.setattr(Controller, "_check", fit)
@@ -187,3 +197,53 @@ def test_an_order_that_no_box_could_read_is_refused_before_it_is_kept() -> None:
         assert made.orders.orders == (order,)
 
     steered(whole)
+
+
+def test_who_is_to_go_on_after_a_pause_while_it_is_away_does_so_when_it_is_back() -> None:
+    async def whole(made: Controller, scan: Scan) -> None:
+        assert await made.tell("pause", [NAME]) == {}
+        scan.here = False
+        await until(lambda: not made._boxes[NAME].known.here)
+        assert await made.tell("resume", [NAME]) == {NAME: "is not connected"}
+        assert scan.paused
+        scan.here = True
+        await until(lambda: not scan.paused)
+        await until(lambda: not made.wanted.resuming)
+        scan.paused = True  # by somebody on that box
+        await asyncio.sleep(0.3)
+        assert scan.paused
+
+    steered(whole)
+
+
+def test_a_rate_above_the_cap_of_its_box_is_refused() -> None:
+    async def whole(made: Controller, _: Scan) -> None:
+        made.lock = madefleet.lock(madefleet.PLAN.replace("weight = 2", "rate-cap = 100"))
+        with pytest.raises(UsageError, match="never given more than 100/s"):
+            await made.rate(101, NAME)
+        assert made.wanted.own == ()
+
+    steered(whole)
+
+
+def test_boxes_that_scan_are_attended_to_while_another_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes up to a minute and a half, and their leases are renewed by the same loop."""
+    monkeypatch.setattr(Controller, "_gate", GATE)
+
+    async def run() -> None:
+        lock = madefleet.lock()
+        boxes = Boxes(lock)
+        for name, scan in boxes.scans.items():
+            scan.attends = int(name != NAME)
+        made = Controller(lock, cast(Engine, boxes), cast(ControllerFiles, Files()), lambda *_: None)
+        renewed: list[object] = []
+        monkeypatch.setattr(made._renewing, "turn", lambda *_: renewed.append(boxes.asked == [NAME]))
+        runs = asyncio.ensure_future(made.run(30))
+        try:
+            await until(lambda: all(scan.attends == 2 for name, scan in boxes.scans.items() if name != NAME))
+            await until(lambda: True in renewed)
+        finally:
+            runs.cancel()
+        assert boxes.scans[NAME].attends == 0
+
+    asyncio.run(run())
