@@ -6,9 +6,12 @@ same address, for example. Facts come from other machines, so their types are ch
 
 from __future__ import annotations
 
+import contextlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from itertools import islice
 from typing import Any
 
 from lzr.fleet import rates
@@ -105,7 +108,8 @@ def judge(lock: Lock, facts: Mapping[str, BoxFacts]) -> dict[str, tuple[str, ...
     """The faults of every box whose facts are known, each a sentence without the box's name; faults of the
     plan as a whole are under EVERYBODY. Boxes without a fault are left out.
     """
-    found = {name: tuple(_of_box(lock, lock.plan.box(name), facts)) for name in sorted(facts)}
+    held = _Held(facts)
+    found = {name: tuple(_of_box(lock, lock.plan.box(name), facts, held)) for name in sorted(facts)}
     found[EVERYBODY] = tuple(_of_all(lock))
     return {name: faults for name, faults in found.items() if faults}
 
@@ -116,7 +120,30 @@ def unreachable(plan: Plan, box: str, why: str) -> str:
     return f"is not connected to {plan.controller}: {remedy}{f' ({why})' if why else ''}"
 
 
-def _of_box(lock: Lock, box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str]:
+class _Held:
+    """The addresses of all boxes, so that those within a network are found without looking at each."""
+
+    def __init__(self, facts: Mapping[str, BoxFacts]) -> None:
+        found = []
+        for name, one in facts.items():
+            for text, interface in one.addresses.items():
+                with contextlib.suppress(ValueError):
+                    address = ip_address(text)
+                    found.append(((address.version, int(address)), name, text, interface))
+        self._found = sorted(found)
+
+    def within(self, network: Any, box: str) -> Iterator[tuple[str, str, str]]:
+        """(box, address, interface) of those of other boxes in a network."""
+        first, last = ((network.version, int(network[at])) for at in (0, -1))
+        for at in range(bisect_left(self._found, (first,)), len(self._found)):
+            place, name, text, interface = self._found[at]
+            if place > last:
+                return
+            if name != box:
+                yield name, text, interface
+
+
+def _of_box(lock: Lock, box: Box, facts: Mapping[str, BoxFacts], held: _Held) -> Iterator[str]:
     here = facts[box.name]
     if here.version != lock.version:
         yield f"has lzr {here.version}, and the plan was settled with {lock.version}"
@@ -128,7 +155,7 @@ def _of_box(lock: Lock, box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str
         yield "its blocklist is not the one that was settled"
     elif here.input_sha256 != lock.input_sha256:
         yield f"its {lock.plan.input} is not the input that was settled"
-    yield from _sources(box, facts)
+    yield from _sources(box, here, held)
     yield from _channel(lock.plan, box, here)
     if abs(here.offset) - here.error > MOST_OFFSET:
         ahead = "ahead of" if here.offset > 0 else "behind"
@@ -147,9 +174,8 @@ def _of_box(lock: Lock, box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str
     yield from here.findings
 
 
-def _sources(box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str]:
+def _sources(box: Box, here: BoxFacts, held: _Held) -> Iterator[str]:
     """Check that a box's source addresses are on its interface, and that no other host has them."""
-    here = facts[box.name]
     for source in box.source:
         network = ip_network(source)
         if network.num_addresses == 1:
@@ -160,12 +186,8 @@ def _sources(box: Box, facts: Mapping[str, BoxFacts]) -> Iterator[str]:
                 yield f"has no address {address}, its source in the plan (it has {has or 'none'})"
             elif box.interface is not None and interface != box.interface:
                 yield f"has its source {address} on {interface}, and the plan says {box.interface}"
-        for name, other in facts.items():
-            if name == box.name:
-                continue
-            for address, interface in other.addresses.items():
-                if _within(address, network):
-                    yield f"its source {address} is an address of {name} too ({interface} there)"
+        for name, address, interface in islice(held.within(network, box.name), _MOST_FINDINGS):
+            yield f"its source {address} is an address of {name} too ({interface} there)"
     for address, mac in sorted(here.others.items())[:_MOST_FINDINGS]:
         where = box.interface or here.addresses.get(address, "its link")
         if mac:

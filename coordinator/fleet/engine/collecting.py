@@ -43,13 +43,16 @@ async def fetching(
         return engine.call(box, what, given, TIMEOUT)
 
     with Fetcher(lock(), directory, call, invoker) as fetcher:
+        turns: dict[str, asyncio.Task[None]] = {}  # by box, each at its own pace
 
         async def go_on() -> None:
             said: dict[str, str] = {}
             while True:
                 await asyncio.sleep(EVERY)
                 fetcher.take(lock())
-                await fetcher.turn({box.name for box in lock().plan.boxes if engine.here(box.name)})
+                for box in lock().plan.boxes:
+                    if engine.here(box.name) and (box.name not in turns or turns[box.name].done()):
+                        turns[box.name] = asyncio.ensure_future(fetcher.turn({box.name}))
                 for name, state in fetcher.states.items():
                     if state.trouble and state.trouble != said.get(name):
                         say(state.run.box, f"its results cannot be fetched: {state.trouble}")
@@ -57,19 +60,21 @@ async def fetching(
 
         task = asyncio.ensure_future(go_on())
 
+        async def end() -> None:
+            for one in (task, *turns.values()):
+                one.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await one
+
         async def finish() -> bool:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end()
             fetcher.take(lock())
             return await _finish(fetcher, say)
 
         try:
             yield finish
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end()
 
 
 async def _nothing() -> bool:

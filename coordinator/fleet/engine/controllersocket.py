@@ -54,23 +54,25 @@ class ControllerSocket:
             if not control.is_ours(writer.get_extra_info("socket")):
                 return
             while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                writer.write(await self._answer(line) + b"\n")
                 await writer.drain()
         except (OSError, ValueError):  # gone, or a line without an end
             pass
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _answer(self, line: bytes) -> bytes:
+        """JSON, whatever was asked and whatever a box has answered."""
         try:
             asked = json.loads(line)
             if not isinstance(asked, dict):
                 raise UsageError("that is no request")
-            return {"ok": True, **await self._do(asked)}
+            return json.dumps({"ok": True, **await self._do(asked)}).encode()
         except (UsageError, BoxError) as error:
-            return {"ok": False, "error": str(error)}
+            trouble = str(error)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            return {"ok": False, "error": f"that is no request ({type(error).__name__})"}
+            trouble = f"that is no request ({type(error).__name__})"
+        return json.dumps({"ok": False, "error": trouble}).encode()
 
     async def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
         controller, do = self._controller, asked["do"]
@@ -93,6 +95,10 @@ class ControllerSocket:
             )
             if isinstance(answer, dict) and isinstance(answer.get("data"), bytes):
                 answer = {**answer, "data": base64.b64encode(answer["data"]).decode()}
+            try:
+                json.dumps(answer)
+            except (ValueError, TypeError, RecursionError):
+                raise BoxError("answered what is no answer") from None
             return {"answer": answer}
         raise UsageError(f"a controller does not know {printable(str(do))}")
 

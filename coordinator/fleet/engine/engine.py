@@ -141,9 +141,8 @@ class Engine:
         if address is None:
             raise Unheard("is not connected")
         try:
-            remote = self._scheduler.rpc(address)
             async with asyncio.timeout(timeout):
-                reply = await remote.lzr(what=what, given=dict(given))
+                reply = await self._scheduler.ask(box, address, what=what, given=dict(given))
         except TimeoutError:
             raise Unheard(f"did not answer within {timeout:g} s") from None
         except OSError as error:

@@ -7,6 +7,7 @@ else: a box cannot give orders to another, take its name, or speak for it. Nobod
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import dask
 from distributed import Scheduler
 from distributed.comm import CommClosedError
+from distributed.core import send_recv
 from distributed.security import Security
 
 from coordinator.endpoints import control
@@ -171,9 +173,38 @@ class FleetScheduler(Scheduler):  # type: ignore[misc]
             comm.read = _Heard(self, comm, name).read
         await super()._handle_comm(comm)
 
+    async def ask(self, box: str, address: str, **words: Any) -> Any:
+        """The answer of a box to a call. Raises CommClosedError where another's certificate is shown there:
+        a box may say that it is where another is.
+        """
+        comm = await self.rpc.connect(address)
+        try:
+            if peer(comm) != box:
+                raise CommClosedError("another box is there")
+            return await send_recv(comm, op="lzr", **words)
+        finally:
+            self.rpc.reuse(address, comm)
+
+    async def _is_there(self, box: str, address: str) -> bool:
+        """Whether this box is at an address, by the certificate that is shown there."""
+        try:
+            async with asyncio.timeout(CONNECT):
+                comm = await self.rpc.connect(address)
+        except (OSError, TimeoutError):
+            return False
+        try:
+            return peer(comm) == box
+        finally:
+            self.rpc.reuse(address, comm)
+
     async def add_worker(self, comm: Any, **what: Any) -> None:
-        """A box is back before its old connection was given up: that one is over."""
+        """A box is back before its old connection was given up: that one is over. So is that of another box
+        which has said that it is where this one is.
+        """
         old = self.aliases.get(what["name"])
+        address = self.coerce_address(what["address"], what.get("resolve_address", True))
+        if old is None and address in self.workers and await self._is_there(what["name"], address):
+            old = address
         if old is not None:
             self.stream_comms[old].abort()
             await self.remove_worker(old, close=False, stimulus_id=f"lzr-fleet-back-{time.time()}")

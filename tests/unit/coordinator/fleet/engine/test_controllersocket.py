@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -103,3 +105,31 @@ def test_how_long_a_box_may_scan_on_is_what_it_has_told_less_how_long_ago(lock: 
     for lie in (None, "long", 1e9, -1.0, float("nan"), True, [20.0]):
         assert controllersocket.lease_left(leased, {"lease": lie}, 0.0) == 0.0
     assert controllersocket.lease_left(leased, {}, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("lie", [{b"key": 1}, {"state": b"bytes"}, {1: {(1, 2): 3}}, "\ud800"])
+def test_an_answer_of_a_box_that_is_no_json_is_said_to_be_none(
+    lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: Any
+) -> None:
+    monkeypatch.setattr(controllerclient.control, "directories", lambda: [tmp_path / "run"])
+
+    class Boxes:
+        async def call(self, *_: object) -> Any:
+            return lie
+
+    async def whole() -> None:
+        trouble: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: trouble.append(what))
+        controller = Controller(
+            lock, cast(Engine, Boxes()), ControllerFiles(str(tmp_path / "p")), lambda *_: None
+        )
+        async with ControllerSocket(controller, cast(Engine, Boxes())):
+            with contextlib.suppress(UsageError):
+                await asyncio.to_thread(
+                    partial(controllerclient.ask, lock, 20, do="call", what="state", box="ams1")
+                )
+            with pytest.raises(UsageError, match="does not know"):
+                await asyncio.to_thread(partial(controllerclient.ask, lock, 20, do=[]))
+        assert not trouble
+
+    asyncio.run(whole())

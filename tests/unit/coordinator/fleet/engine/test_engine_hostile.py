@@ -20,7 +20,7 @@ from coordinator.fleet.engine.engine import BoxError, Engine
 from coordinator.fleet.engine.fitness import NotFit
 from coordinator.fleet.serving import transport
 from coordinator.fleet.serving.boxside import BoxSide
-from coordinator.fleet.serving.worker import serve
+from coordinator.fleet.serving.worker import BoxWorker, serve
 from lzr.fleet.lock import Lock
 from tests.unit.coordinator.fleet.engine.test_engine import lock, places, running, until, worker  # noqa: F401
 
@@ -53,6 +53,18 @@ class Liar(BoxSide):
 
     def report(self) -> dict[str, Any]:
         return {**super().report(), "status": self.lie}
+
+
+class Told(BoxSide):
+    """Takes down what it is told."""
+
+    def __init__(self, box: str) -> None:
+        super().__init__(box)
+        self.told: list[str] = []
+
+    async def answer(self, what: str, given: dict[str, Any]) -> Any:
+        self.told.append(given["line"])
+        return "told"
 
 
 @contextlib.asynccontextmanager
@@ -201,5 +213,42 @@ def test_figures_of_a_heartbeat_are_not_kept(lock: Lock, places: Path) -> None: 
             said = engine.heard("fra1")
             assert said is not None
             assert said.report["state"] in ("mine", "")  # its own worker reports too
+
+    running(whole)
+
+
+def test_a_box_that_says_it_is_where_another_is_keeps_nobody_out(lock: Lock, places: Path) -> None:  # noqa: F811
+    """Nor does the other get what is meant for it, as to end its scan."""
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        own = transport.security(certs.load(str(places / "certs"), "fra1"))
+        theirs = f"tls://127.0.0.1:{lock.plan.box('ams1').port}"
+        async with Engine(lock, ours) as engine:
+            evil = BoxWorker(
+                f"tls://{lock.plan.controller}", BoxSide("fra1"), security=own, protocol="tls",
+                host="127.0.0.1", port=lock.plan.box("fra1").port, contact_address=theirs,
+                resources={transport.resource("fra1"): 1},
+            )  # fmt: skip
+            async with evil:
+                await until(lambda: engine.here("fra1"))
+                assert engine._scheduler.aliases["fra1"] == theirs
+                with pytest.raises(BoxError):
+                    await engine.call("fra1", "clock", {}, 10)
+                honest = Told("ams1")
+                identity = certs.load(str(places / "certs"), "ams1")
+                task = asyncio.ensure_future(serve(lock.plan, lock.plan.box("ams1"), identity, honest))
+                try:
+                    for _ in range(20):
+                        with pytest.raises(BoxError):
+                            await engine.call("fra1", "tell", {"line": "quit"}, 10)
+                        await asyncio.sleep(0.05)
+                    await until(lambda: engine.here("ams1"))
+                    assert await engine.call("ams1", "tell", {"line": "rate 5"}, 10) == "told"
+                    assert honest.told == ["rate 5"]
+                finally:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
     running(whole)
