@@ -117,7 +117,7 @@ class Sweeper:
                     self._make(stretch, at, ways)
                 to, made = min(end, self._made_to), self._made_to - self._made_from
                 # Some of its pairs may have no SYN: the others are spread as the pairs are.
-                first, last = (len(self._made) * (pairs - self._made_from) // made for pairs in (at, to))
+                first, last = (len(self._made) * (place - self._made_from) // made for place in (at, to))
                 parts.append(self._permitted(self._made[first:last], twice=stretch.number in self._twice))
                 most -= len(parts[-1])
                 at = to

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import zstandard
 
 from coordinator.analysis import source
 from coordinator.analysis.reading import connect, load
 from lzr.analysis.columns import COLUMNS, NAMES
 from lzr.errors import UsageError
-from tests import madescans
+from tests import madescans, packers
 
 Load = Callable[..., tuple[list[dict[str, Any]], Any]]
 
@@ -130,7 +129,7 @@ def test_files_of_the_reference_and_those_with_fewer_fields(loaded: Load) -> Non
     [
         gzip.compress,
         bz2.compress,
-        zstandard.compress,
+        packers.zstd,
         lambda data: gzip.compress(data[:5000]) + gzip.compress(data[5000:]),
     ],
 )
