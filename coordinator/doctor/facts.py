@@ -14,7 +14,6 @@ import site
 import socket
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -214,10 +213,7 @@ def synchronised() -> bool | None:
 
 def room_for_sockets(places: Iterable[Path]) -> tuple[Path, str]:
     """The first of the places where the sockets of a run can be made, or one where they cannot, and why."""
-    try:
-        found = Path(tempfile.gettempdir()), "others may rename what is in it"
-    except FileNotFoundError:
-        found = Path("/tmp"), "nothing can be written there"
+    found = Path(rundir.temporary()), "others may rename what is in it"
     for place in places:
         found = place, trouble_writing(place)
         if not found[1]:

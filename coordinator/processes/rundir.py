@@ -18,7 +18,6 @@ import os
 import secrets
 import socket
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,9 +110,18 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path("/run/lzr"), _IN_OUR_OWN
     elif runtime := os.environ.get("XDG_RUNTIME_DIR", ""):
         yield Path(runtime) / "lzr", _IN_OUR_OWN
-    with contextlib.suppress(FileNotFoundError):  # nothing can be written, as with a read-only root
-        yield Path(tempfile.gettempdir()), _AMONG_OTHERS
+    yield Path(temporary()), _AMONG_OTHERS
     yield Path("/dev/shm"), _AMONG_OTHERS
+
+
+def temporary() -> str:
+    """The directory for temporary files. Python's own way to find it writes a file there, which would be left
+    where the scan is killed then, and cannot be written where a disk is full."""
+    given = (os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP"))
+    for path in (*given, "/tmp", "/var/tmp"):
+        if os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK):
+            return os.path.abspath(path)
+    return "/tmp"
 
 
 def _open_parent(path: Path) -> int:

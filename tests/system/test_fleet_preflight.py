@@ -255,7 +255,7 @@ def test_each_fault_alone(told: dict[str, list[str]], box: str, wanted: str) -> 
 
 def test_a_guard_of_other_ports_leaves_the_channel_alone(made: Lab) -> None:
     """What is said of --source-port is true: guarded, from its source, a box stays connected to the end."""
-    plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 200\n'
+    plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 30\n'
     plan += 'options = ["-handshakes", "http", "-c", "5", "-t", "6", "--guard", "ingress", '
     boxes = Boxes(made, 2, plan + '"--source-port", "20000-29999"]\n')
     boxes.settle()

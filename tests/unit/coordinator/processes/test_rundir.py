@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -172,3 +173,20 @@ def test_places_in_which_others_may_rename_are_passed_over(
         f"no place for the sockets of a run ({file}: Not a directory; "
         f"{shared}: others may rename what is in it)"
     )
+
+
+def test_the_directory_for_temporary_files_is_found_without_writing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scan that is killed meanwhile would leave the file, and a full disk would have none."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "file"))
+    monkeypatch.setenv("TMP", str(tmp_path / "gone"))
+    assert rundir.temporary() == "/tmp"
+    monkeypatch.setenv("TEMP", str(tmp_path))
+    unchanged = tmp_path.stat().st_mtime_ns
+    assert tmp_path in rundir.where()
+    assert tmp_path.stat().st_mtime_ns == unchanged
