@@ -187,7 +187,6 @@ class Checkpoint:
 
     def _save(self, saved: Saved, descriptors: Sequence[int], blocks: int) -> None:
         begun = time.monotonic()
-        data = saved.pack()
         try:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError) if not is_regular(descriptor) else contextlib.nullcontext():
@@ -196,14 +195,15 @@ class Checkpoint:
             if place is None:
                 place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                _replace(place, data, self._invoker)
+                _replace(place, saved.pack(), self._invoker)
             finally:
                 if place != self._place:
                     os.close(place)
             self._trouble, self._reported, self.kept_blocks = "", False, blocks
             self._took = time.monotonic() - begun
-        except OSError as error:
-            self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
+        except (OSError, MemoryError) as error:
+            why = getattr(error, "strerror", "") or "there is not memory enough"
+            self._trouble = f"cannot write the checkpoint in {self._directory}: {why}"
 
 
 def _changed(before: Sequence[str], sources: Sequence[str]) -> tuple[str, str] | None:

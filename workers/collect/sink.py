@@ -24,8 +24,8 @@ UNKNOWN = -1
 
 
 class OutputGone(Exception):
-    """The reader of our output has gone (EPIPE): the scan ends without an error, as users of `| head`
-    expect.
+    """The reader of our output has gone (EPIPE; ECONNRESET of a socket that was not read to its end): the
+    scan ends without an error, as users of `| head` expect.
     """
 
 
@@ -51,7 +51,8 @@ class Sink:
 
     def __post_init__(self) -> None:
         mode = os.fstat(self.descriptor).st_mode
-        self.is_pipe = stat.S_ISFIFO(mode)
+        self.is_pipe = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        """It has a reader, who may be slow, or go: some programs have socket pairs in place of pipes."""
         self.can_cut = stat.S_ISREG(mode) and not self.shared
 
     def cut_back(self) -> None:
@@ -76,7 +77,7 @@ class Sink:
                     at = end
             else:
                 self._write(memoryview(data))
-        except BrokenPipeError as error:
+        except (BrokenPipeError, ConnectionResetError) as error:
             raise OutputGone from error
         except OSError as error:
             self.offset = before
@@ -110,7 +111,7 @@ class Sink:
             try:
                 done = os.write(self.descriptor, view)
             except BlockingIOError:
-                select.select([], [self.descriptor], [], 1.0)
+                self._await_room()
                 continue
             self.offset += done
             view = view[done:]

@@ -262,6 +262,25 @@ def test_a_thread_that_cannot_be_started_is_a_warning(
     assert made.finish([], [], {}) == ""
 
 
+def test_no_memory_for_a_checkpoint_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one before it still holds, and the next may find some."""
+
+    def refuse(_: Saved) -> bytes:
+        raise MemoryError
+
+    said: list[str] = []
+    made = Checkpoint(tmp_path, Options())
+    with monkeypatch.context() as patched:
+        patched.setattr(Saved, "pack", refuse)
+        made.tick(0.0, [], list, dict, said.append)
+        assert made.thread is not None
+        made.thread.join()
+        made.tick(0.5, [], list, dict, said.append)
+        assert said == [f"cannot write the checkpoint in {tmp_path}: there is not memory enough"]
+        assert "not memory enough" in made.finish([], [], {})
+    assert made.finish([], [], {}) == ""
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

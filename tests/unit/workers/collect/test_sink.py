@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workers.collect.sink import Sink
+from workers.collect.sink import OutputGone, Sink
 
 LINE = b"{}\n"
 
@@ -67,3 +69,37 @@ def test_a_pipe_has_no_end() -> None:
     assert os.read(reads, 9) == LINE
     os.close(reads)
     os.close(writes)
+
+
+def test_the_reader_of_a_socket_pair_may_go_as_that_of_a_pipe() -> None:
+    """Some programs start others with sockets for pipes; what was not read makes another error of it."""
+    for unread in (False, True):
+        ours, theirs = socket.socketpair()
+        with ours:
+            sink = Sink(ours.fileno())
+            assert sink.is_pipe
+            sink.write(LINE)
+            if not unread:
+                theirs.recv(9)
+            theirs.close()
+            with pytest.raises(OutputGone):
+                sink.write(LINE)
+
+
+def test_a_slow_reader_of_a_socket_pair_is_waited_for_a_while_at_a_time() -> None:
+    """Figures are reported meanwhile, also where somebody has set O_NONBLOCK."""
+    for blocking in (True, False):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(blocking)
+            waited: list[float] = []
+
+            def wait(seconds: float, theirs: socket.socket = theirs, waited: list[float] = waited) -> None:
+                waited.append(seconds)
+                while theirs in select.select([theirs], [], [], 0)[0]:
+                    theirs.recv(1 << 20)
+
+            sink = Sink(ours.fileno(), waiting=wait)
+            sink.write(LINE * 400_000)
+            assert sink.offset == 1_200_000
+            assert waited
