@@ -216,7 +216,7 @@ class Supervisor:
                 if name in self.pool.children and not self._ledger.holds(
                     child.number, message.shard, _tickets(message)
                 ):
-                    raise SchemaError("a shard with inputs that it was not given", name)
+                    raise SchemaError("a shard with other inputs than it was given", name)
                 columns = tuple(getattr(message, column).copy() for column in message.columns)
                 return Released(name, message.shard, columns)
             case messages.Fenced(source):

@@ -79,16 +79,11 @@ class Ledger:
         self._holders[self._given & (self._shards == shard)] = holder
 
     def holds(self, holder: int, shard: int, tickets: NDArray[np.uint32]) -> bool:
-        """Whether worker `holder` was given all these inputs, they are of this shard, have no fate, and none
-        occurs twice.
+        """Whether these are the inputs of this shard that worker `holder` was given and that have no fate:
+        all of them, and each once. One that is left out would never get its fate.
         """
-        if not len(tickets):
-            return True
-        theirs = np.sort(tickets)
-        if int(theirs[-1]) >= len(self._given) or (theirs[1:] == theirs[:-1]).any():
-            return False
-        right = self._given[theirs] & (self._holders[theirs] == holder) & (self._shards[theirs] == shard)
-        return bool(right.all())
+        held = np.flatnonzero(self._given & (self._shards == shard) & (self._holders == holder))
+        return np.array_equal(np.sort(tickets), held)
 
     def not_theirs(self, tickets: NDArray[np.uint32], shares: Sequence[tuple[int, int]]) -> set[int]:
         """The numbers of flow workers that report an input which they were not given, or one input twice.

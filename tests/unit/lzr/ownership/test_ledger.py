@@ -163,11 +163,14 @@ def test_who_settles_what_it_does_not_hold_is_known() -> None:
     assert ledger.not_theirs(both, right) == {5}
     assert not ledger.not_theirs(both, [(6, len(both))])
     assert ledger.holds(6, 0, mine)
-    assert ledger.holds(6, 0, mine[:0])
+    assert not ledger.holds(6, 0, mine[:0]), "none of them"
+    assert not ledger.holds(6, 0, mine[1:]), "too few"
+    assert ledger.holds(6, 9, mine[:0]), "of a shard without any"
     assert not ledger.holds(6, 0, both), "of another shard"
     assert not ledger.holds(5, 0, mine), "of another"
     assert not ledger.holds(6, 0, np.concatenate((mine, mine[:1]))), "twice"
     assert not ledger.holds(6, 0, np.array([1 << 31], np.uint32)), "of no input"
     ledger.settle(mine)
     assert not ledger.holds(6, 0, mine), "settled already"
+    assert ledger.holds(6, 0, mine[:0])
     assert ledger.not_theirs(mine, [(6, len(mine))]) == {6}, "settled already"
