@@ -29,9 +29,10 @@ DIFFERS, MISSING = 1, 3
 """DIFFERS: the ledger does not agree. MISSING: results may be missing, or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
-_NONE = frozenset(
-    ("status.json", "plan.lock.json", "blocks.jsonl", "zmap.jsonl", "zmap-shard.json")
-)  # in the directory of a run, and neither results nor its metadata
+_NONE = frozenset(("status.json", "blocks.jsonl", "zmap.jsonl", "zmap-shard.json", "lease.json"))
+_OF_PLAN = (".lock.json", ".wanted.json", ".leases.json", ".blocks.jsonl")
+"""Names, and ends of names, of files in the directory of a run or of a plan that are neither results nor
+metadata."""
 
 
 def merge(argv: list[str]) -> int:
@@ -48,7 +49,7 @@ def _merge(argv: list[str]) -> int:
     asked = _parser().parse_intermixed_args(two_dashes(argv, ("output", "overwrite", "quiet", "help")))
     lock = lockfile.read(asked.plan)
     paths = _files(lock, asked)
-    metadata, results = sorted_out(paths)
+    metadata, results, boxes = sorted_out(lock, paths)
     if not results:
         raise UsageError(_nothing(asked))
     form = writing.form_of(asked.output, None)
@@ -77,7 +78,7 @@ def _merge(argv: list[str]) -> int:
         running.say(NAME, _sentence(kept, len(results), to.name))
     whole = merger.whole
     if metadata:
-        whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
+        whole &= _say_ledger(NAME, lock, metadata, boxes, found, quiet=asked.quiet)
     return OK if whole else MISSING
 
 
@@ -120,22 +121,23 @@ def _sentence(kept: Chosen, files: int, name: str) -> str:
 def _ledger(argv: list[str]) -> int:
     asked = _ledger_parser().parse_intermixed_args(two_dashes(argv, ("quiet", "help")))
     lock = lockfile.read(asked.plan)
-    metadata, _ = sorted_out(_files(lock, asked))
+    metadata, _, boxes = sorted_out(lock, _files(lock, asked))
     if not metadata:
         raise UsageError(_nothing(asked))
-    return OK if _say_ledger("fleet ledger", lock, metadata, quiet=asked.quiet) else DIFFERS
+    return OK if _say_ledger("fleet ledger", lock, metadata, boxes, quiet=asked.quiet) else DIFFERS
 
 
 def _say_ledger(
     name: str,
     lock: Lock,
     metadata: Sequence[tuple[str, Any]],
+    boxes: Sequence[str | None],
     found: Mapping[str, int] | None = None,
     *,
     quiet: bool,
 ) -> bool:
     """Tell the ledger; whether it agrees. found: records of each box, where those were counted."""
-    balance = audit.of(lock, metadata)
+    balance = audit.of(lock, metadata, boxes)
     if found is not None:
         balance.compare(found)
     for sentence in balance.faults:
@@ -163,7 +165,8 @@ def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
             names = sorted(os.listdir(path))
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
-        found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS) and name not in _NONE]
+        names = [name for name in names if name not in _NONE and not name.endswith(_OF_PLAN)]
+        found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS)]
     return found
 
 
@@ -181,29 +184,44 @@ def _look_whose(lock: Lock, fetched: str) -> None:
 
 
 def box_of(lock: Lock, path: str) -> str | None:
-    """The box whose results a file holds, by its name: fra1-g1.json as they are fetched, or results.json in
-    fra1-g1.
+    """The box whose results, or metadata, a file holds, by its name: fra1-g1.json and fra1-g1.metadata.json
+    as they are fetched, or results.json and metadata.json in fra1-g1.
     """
     directory, name = os.path.split(os.path.abspath(path))
-    for suffix in _RESULTS:
+    for suffix in (".metadata.json", *_RESULTS):
         stem = name.removesuffix(suffix)
         if stem != name:
-            stem = os.path.basename(directory) if stem == "results" else stem
+            stem = os.path.basename(directory) if stem in ("results", "metadata") else stem
             return next((run.box for run in lock.runs if run.name == stem), None)
     return None
 
 
-def sorted_out(paths: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Metadata of runs, (name, what is in it), and files of results. Raises UsageError."""
+def sorted_out(lock: Lock, paths: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str], list[str | None]]:
+    """Metadata of runs, (name, what is in it), files of results, and of each of the former whose it is, where
+    that is known. What a box gives as its metadata is never taken for results. Raises UsageError.
+    """
     metadata: list[tuple[str, Any]] = []
     results: list[str] = []
+    boxes: list[str | None] = []
     for path in paths:
-        found = _metadata(path)
-        if found is None:
-            results.append(path)
-        else:
+        box = box_of(lock, path)
+        if box is not None and path.endswith("metadata.json") and os.path.isfile(path):
+            boxes.append(box)
+            metadata.append((printable(path), _of_box(path)))
+        elif (found := _metadata(path)) is not None:
+            boxes.append(box)
             metadata.append((printable(path), found))
-    return metadata, results
+        else:
+            results.append(path)
+    return metadata, results, boxes
+
+
+def _of_box(path: str) -> Any:
+    """The metadata that a box has given; None where they are none."""
+    try:
+        return askedhosts.read(path)
+    except UsageError:
+        return None
 
 
 def _metadata(path: str) -> Any:

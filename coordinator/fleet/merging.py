@@ -26,7 +26,7 @@ from coordinator.analysis.source import CHUNK, LONGEST, Progress
 from coordinator.commandline.wholefile import write_whole
 from lzr import addresses
 from lzr.analysis.columns import NAMES
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.fleet.audit import many
 from lzr.fleet.keptrecords import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
 from lzr.fleet.lock import Run
@@ -115,9 +115,17 @@ class Merger:
         """Take the records of a file (``-``: standard input). Raises UsageError where it holds no results.
 
         box: where it comes from, if that is known: a box may say what it likes, but not in another's name.
+        Its lines are taken as they lie there, or counted: whatever it gives keeps no other box's out.
         """
         if len(self.files) >= MOST_FILES:
             raise UsageError(f"more than {MOST_FILES} files at once: merge some of them first")
+        if box is not None and path.endswith(".json") and os.path.isfile(path):
+            try:
+                plain: IO[bytes] = open(path, "rb", 0)  # noqa: SIM115
+            except OSError as error:
+                raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
+            self._lines_of(plain, OfFile(printable(path), box), progress)
+            return
         with reading.Records(path, progress) as records:
             name = records.source.name
             if records.form != "json":
@@ -130,21 +138,25 @@ class Merger:
                 file: IO[bytes] = open(os.dup(records.source.fileno()), "rb", 0)  # noqa: SIM115
             else:
                 file = _spooled(records)
-            self._open.append(file)
-            number = len(self.files)
-            self.files.append(of_file)
-            for start, chunk, too_long in _chunks(file, progress):
-                if too_long:
-                    of_file.unreadable += 1
-                    of_file.first_unreadable = of_file.first_unreadable or f"longer than {LONGEST >> 20} MiB"
-                else:
-                    self._take(start, chunk, number, of_file)
+            self._lines_of(file, of_file, progress)
             of_file.damage = records.source.damage
             if records.source.too_long:
                 of_file.unreadable += records.source.too_long
                 of_file.first_unreadable = of_file.first_unreadable or f"longer than {LONGEST >> 20} MiB"
             if of_file.unreadable and not of_file.records and not of_file.foreign:
                 raise UsageError(f"{name} holds no results of lzr ({of_file.first_unreadable})")
+
+    def _lines_of(self, file: IO[bytes], of_file: OfFile, progress: Progress | None) -> None:
+        """Take the lines of a plain file, which is open until `close`."""
+        self._open.append(file)
+        number = len(self.files)
+        self.files.append(of_file)
+        for start, chunk, too_long in _chunks(file, progress):
+            if too_long:
+                of_file.unreadable += 1
+                of_file.first_unreadable = of_file.first_unreadable or f"longer than {LONGEST >> 20} MiB"
+            else:
+                self._take(start, chunk, number, of_file)
 
     def _take(self, start: int, chunk: bytes, file: int, of_file: OfFile) -> None:
         """Whole lines, the last of which may have no end. start: where in the file they are."""

@@ -79,22 +79,27 @@ class Audit:
         return f"inputs: {self.inputs:,}; {' + '.join(parts) or 'nothing is known'} = {total:,}: {said}"
 
 
-def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Audit:
-    """The audit of the metadata of any runs, in any order, also repeated. metadata: (name, content)."""
+def of(lock: Lock, metadata: Sequence[tuple[str, Any]], boxes: Sequence[str | None] = ()) -> Audit:
+    """The audit of the metadata of any runs, in any order, also repeated.
+
+    metadata: (name, content). boxes: of each, from which box it comes, where that is known (it tells of no
+    other's run), else None; empty: of none is it known.
+    """
     audit = Audit()
     found: dict[Run, RunCounts] = {}
-    for name, table in metadata:
+    for (name, table), box in zip(metadata, boxes or [None] * len(metadata), strict=True):
         try:
-            one = _of_run(lock, table, name, audit)
+            one = _of_run(lock, table, name, audit, box)
         except NoMetadata as error:
             audit.faults.append(f"{name} {error}")
             continue
         if found.setdefault(one.run, one) != one:
             audit.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
-    for box in lock.plan.boxes:
-        counts = [found[run].records if run in found else None for run in lock.runs if run.box == box.name]
+    for one_box in lock.plan.boxes:
+        runs = [run for run in lock.runs if run.box == one_box.name]
+        counts = [found[run].records if run in found else None for run in runs]
         if counts and None not in counts:
-            audit.records[box.name] = sum(count or 0 for count in counts)
+            audit.records[one_box.name] = sum(count or 0 for count in counts)
     current = lock.current
     audit.runs = [found[run] for run in current if run in found]
     for run in current:
@@ -126,8 +131,10 @@ def _compare(lock: Lock, audit: Audit) -> None:
         audit.faults.append(f"{abs(missing):,} of {audit.inputs:,} inputs {what}")
 
 
-def _of_run(lock: Lock, table: Any, name: str, audit: Audit) -> RunCounts:
-    """Take what one file states; faults go into the audit. Raises NoMetadata."""
+def _of_run(lock: Lock, table: Any, name: str, audit: Audit, box: str | None) -> RunCounts:
+    """Take what one file states; faults go into the audit. box: whose it is; None: anybody's. Raises
+    NoMetadata.
+    """
     metadata = check(table)
     options, inputs = section(metadata, "options"), section(metadata, "inputs")
     plan_id, generation = options.get("plan_id"), options.get("generation")
@@ -138,6 +145,8 @@ def _of_run(lock: Lock, table: Any, name: str, audit: Audit) -> RunCounts:
     run = next((one for one in lock.runs if (one.generation, one.shards) == (generation, shards)), None)
     if run is None or options.get("shards") != lock.plan.shards:
         raise NoMetadata("is of a run that the plan does not have")
+    if box not in (None, run.box):
+        raise NoMetadata(f"is of {run.name}, and not of {box}")
     fates = {
         fate: count for fate, count in section(inputs, "fates").items() if type(count) is int and count >= 0
     }

@@ -15,7 +15,9 @@ import pytest
 
 from coordinator.commands import fleet
 from coordinator.fleet import lockfile, mergecommand
+from lzr import addresses
 from tests import madefleet, madescans, packers
+from tests.unit.lzr.fleet.test_audit import told
 
 
 @pytest.fixture
@@ -42,6 +44,10 @@ def records(path: Path) -> list[dict[str, Any]]:
 
 def key(record: dict[str, Any]) -> tuple[Any, ...]:
     return record["saddr"], record["sport"], record["HandshakeNum"]
+
+
+def place(record: dict[str, Any]) -> tuple[Any, ...]:
+    return (*addresses.parse(record["saddr"]), record["sport"], record["HandshakeNum"])
 
 
 def test_any_order_gives_the_same_bytes_and_again_with_its_parts(
@@ -97,7 +103,8 @@ def test_the_directory_of_a_run(plan: Path, parts: list[Path], tmp_path: Path) -
     here = tmp_path / "g1"
     here.mkdir()
     (here / "results.json").write_bytes(parts[0].read_bytes())
-    for name in ("log.txt", "zmap.jsonl", "zmap-shard.json", "blocks.jsonl", "status.json"):
+    beside = ("web.lock.json", "web.wanted.json", "web.leases.json", "web.blocks.jsonl", "lease.json")
+    for name in ("log.txt", "zmap.jsonl", "zmap-shard.json", "blocks.jsonl", "status.json", *beside):
         (here / name).write_text('{"shard": 3}\n')
     assert merge(plan, tmp_path / "one.json", parts[:1]) == merge(plan, tmp_path / "two.json", [here]) == 0
     assert sum_of(tmp_path / "one.json") == sum_of(tmp_path / "two.json")
@@ -128,6 +135,63 @@ def test_a_box_says_nothing_in_the_name_of_another(
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("name", ["{}.metadata.json", "{}/metadata.json"])
+def test_a_box_says_nothing_in_the_name_of_another_in_its_metadata(
+    plan: Path, parts: list[Path], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They were taken for results of nobody knows whom, so each record in them was believed."""
+    run = madefleet.lock().runs[0]
+    path = tmp_path / "fetched" / name.format(run.name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(parts[1].read_bytes())
+    assert merge(plan, tmp_path / "all.json", [parts[2], path]) == 3
+    assert f"{path} is no metadata" in capsys.readouterr().err
+    assert records(tmp_path / "all.json") == sorted(records(parts[2]), key=place)
+    assert fleet.main(["ledger", str(plan), str(path)]) == 1
+
+
+@pytest.mark.attack
+def test_a_box_tells_of_no_run_of_another(
+    plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = lockfile.read(str(plan))
+    for run, own in zip(lock.runs, (500, 246, 250), strict=True):
+        table = json.dumps(told(lock, run.name, own))
+        (tmp_path / f"{run.name}.metadata.json").write_text(table)
+        if run.box == "ams1":
+            (tmp_path / "any.json").write_text(table)
+    files = [str(path) for path in sorted(tmp_path.glob("*.metadata.json"))]
+    assert fleet.main(["ledger", str(plan), *files]) == 0
+    (tmp_path / "ams1-g1.metadata.json").rename(tmp_path / "nyc1-g1.metadata.json")
+    assert fleet.main(["ledger", str(plan), *files[1:]]) == 1
+    said = capsys.readouterr().err
+    assert "nyc1-g1.metadata.json is of ams1-g1, and not of nyc1" in said
+    assert "nothing is known of ams1-g1" in said
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("junk", ["gz", "utf-16", "parquet", "csv", "png", "empty lines", "deep", "text"])
+def test_a_box_of_which_nothing_can_be_read_keeps_no_other_out(
+    plan: Path, parts: list[Path], tmp_path: Path, junk: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor is what it gives unpacked: a few bytes may become any number of them."""
+    data = {
+        "gz": gzip.compress(parts[0].read_bytes()),
+        "utf-16": parts[0].read_text().encode("utf-16"),
+        "parquet": b"PAR1" + bytes(100) + b"PAR1",
+        "csv": b"saddr,sport\n192.0.2.1,80\n",
+        "png": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        "empty lines": b"\n" * 1000 + b"{}\n",
+        "deep": b"[" * 100_000,
+        "text": b"hello\n",
+    }[junk]
+    parts[0].write_bytes(data)
+    assert merge(plan, tmp_path / "all.json", parts) == 3
+    assert f"{parts[0]}" in capsys.readouterr().err
+    own = [*records(parts[1]), *records(parts[2])]
+    assert records(tmp_path / "all.json") == sorted(own, key=place)
+
+
 def test_foreign_records_are_counted_and_said(
     plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
