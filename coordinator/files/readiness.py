@@ -37,4 +37,4 @@ def writable(descriptor: int, seconds: float | None = None) -> bool:
 
 
 def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1000
+    return None if seconds is None else max(0.0, seconds) * 1000  # below 0 it would wait for ever

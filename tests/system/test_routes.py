@@ -279,6 +279,17 @@ class TestMeanwhile:
         assert "this host's own firewall refuses packets" in done.stderr
         assert "lower the rate" not in done.stderr
 
+    def test_a_firewall_of_ours_that_lets_no_rst_out(self, town: Town) -> None:
+        """As people set up for other scanners: what is closed with an RST has its record."""
+        town.box.nft(
+            "table ip own { chain out { type filter hook output priority 0; tcp flags & rst == rst drop; }; }"
+        )
+        done = scan(town.box, *SHORT, "-rate", "8", lines=lines("10.60.0.3", "10.60.0.4"))
+        town.box.run("nft", "delete", "table", "ip", "own")
+        assert done.returncode == 0, done.stderr
+        assert {"10.60.0.3", "10.60.0.4"} <= found(done)
+        assert "(EPERM)" in done.stderr, "it is shown among the figures"
+
     def test_the_gateway_has_gone(self, town: Town, many: list[str]) -> None:
         """Said while the scan runs, with status 3, though the kernel still believes the entry."""
         town.box.sysctl("net.ipv4.neigh.eth0.retrans_time_ms", 100)
