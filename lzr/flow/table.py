@@ -327,7 +327,9 @@ class FlowTable:
         states = self.rows["state"][slots]
         self.firewall_checks.drop(slots[states == FlowState.FIREWALL_CHECK])
         self.replies.finish_parts(slots[states == FlowState.SETTLING], self._now)
-        slots = slots[(states != FlowState.FIREWALL_CHECK) & (states != FlowState.SETTLING)]
+        slots = slots[states != FlowState.FIREWALL_CHECK]
+        # With every handshake asked for, those that had a part of a reply have begun the next one.
+        slots = slots[self.rows["state"][slots] != FlowState.FREE]
         self.connections.forget_fresh(slots)
         recorded = self.rows["kept"][slots] != 0  # another handshake's data is their record
         self.connections.finish(slots[recorded], Reason.SILENT, self._now)

@@ -238,7 +238,8 @@ class FlowEngine:
             quoted, kinds = self._icmp.take(now)
             self._icmp.note_news(self.sweeper.hear_errors(quoted, kinds, now) if len(quoted) else 0)
         self._see_to_refused(now)
-        seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
+        # 0 where the clock was set forward by more than this host runs: then nothing is known.
+        seen = max(0, min(now, now - wall + self._waiting_since)) if self._waiting_since else now
         self.looked = seen
         self.overflows.ask_again(now, wall)
         # Nothing new while packets are held back; and nobody is silent whose answer may have been dropped.

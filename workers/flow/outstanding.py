@@ -133,7 +133,7 @@ class Outstanding:
             begun[-1] = (begun[-1][0], begun[-1][1] + flows)
         else:
             begun.append((now, flows))
-        while begun[0][0] < now - self._wait:
+        while begun and begun[0][0] < now - self._wait:  # `wait` may be shorter than _TOGETHER
             begun.popleft()
 
     def note_prompt(self, prompt: int | None, answers: int = 1) -> None:

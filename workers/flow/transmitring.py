@@ -33,7 +33,7 @@ ms in all."""
 _PAUSES = (0.02, 0.05)
 """Seconds until the next attempt after that, the first time and later; the worker does other things
 meanwhile. A judgement: the longer one is the most that is lost when a link comes up again."""
-_TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
+_TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR, errno.ENOMEM)
 _SORTED = 64
 """Most refused frames that are set aside, or tried again, in one attempt. A judgement: each takes up to three
 system calls, so the worker is away for about a millisecond."""

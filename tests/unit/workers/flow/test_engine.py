@@ -264,6 +264,45 @@ def test_a_reply_that_has_begun_is_kept(state: FlowState) -> None:
     assert table.in_flight == table.fresh == 0
 
 
+@pytest.mark.parametrize("probe_delay", [0.0, 5.0])
+def test_no_handshake_follows_where_a_host_is_blocked_amid_a_reply(probe_delay: float) -> None:
+    probes = (ProbeTemplate((b"hello",)), ProbeTemplate((b"again",)))
+    table = FlowTable(FlowConfig(probes, force_all_handshakes=True, probe_delay=probe_delay))
+    target = np.zeros(1, TARGET)
+    target["window"], target["peer_lo"] = 1000, 7
+    table.open(target, 0, 0)
+    slots = np.flatnonzero(table.rows["state"]).astype(np.int32)
+    table.rows["state"][slots] = FlowState.SETTLING
+    table.connections.count_fresh()
+    table.reassembly.append(int(slots[0]), 0, b"220")
+    table.block(Blocklist(Prefixes([(7, 7)])))
+    assert table.in_flight == table.fresh == len(table.index) == 0
+    rows, data = table.take_outcomes()
+    assert rows[["reason", "record", "final"]].tolist() == [(Reason.DATA, 1, 0), (Reason.SILENT, 0, 1)]
+    assert data == b"220"
+
+
+def test_a_clock_that_is_set_forward_does_not_take_time_back() -> None:
+    """A host without a clock of its own sets it decades forward, seconds after it was started, while frames
+    from before wait in a ring. What a worker has looked at is a number that can be reported.
+    """
+    second, epoch = 10**9, 1_700_000_000 * 10**9
+    table = FlowTable(FlowConfig((ProbeTemplate((b"hello",)),), timeout=1.0, retransmit_number=0))
+    engine = engine_of(table)
+    target = np.zeros(1, TARGET)
+    target["window"] = 1000
+    table.open(target, 0, second)
+    segments = np.zeros(30_000, SEGMENT)
+    segments["ts"] = second
+    engine.add(0, Recorded(segments))  # type: ignore[arg-type]
+    engine.flush = lambda **_: None  # type: ignore[method-assign]
+    for turn in range(5):
+        engine.turn(5 * second + turn, epoch + turn)
+        assert engine.looked in (0, 5 * second + turn)
+    engine.turn(6 * second, epoch + second)
+    assert (engine.looked, table.in_flight) == (6 * second, 0)
+
+
 def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_sent() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(FlowConfig(probes))

@@ -197,3 +197,14 @@ def test_who_has_answered_does_not_wait_for_the_silent() -> None:
     assert outstanding.room(1 << 30, 0, 1 << 20) == 0
     assert outstanding.room_for_live(1000) == outstanding.limit // 2 - 1000
     assert outstanding.room_for_live(outstanding.limit) == 0
+
+
+@pytest.mark.parametrize("wait", [1, MS, 3 * MS, 5 * MS])
+def test_the_wait_may_be_shorter_than_what_counts_as_a_moment(wait: int) -> None:
+    """-rt 1ms: flows that were begun at the same moment are over when the next ones are."""
+    outstanding = Outstanding(FRAMES, RINGS, wait)
+    for now in range(0, 50 * MS, 3 * MS):
+        assert outstanding.room(0, now) == outstanding.limit
+        outstanding.note_begun(5, now)
+        outstanding.note_silent(5, now)
+        outstanding.note_fill(1, now)
