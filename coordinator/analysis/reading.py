@@ -360,6 +360,8 @@ def _value(column: Column, types: Mapping[str, str]) -> str:
         return f"CAST(NULL AS {column.sql})"
     if column.name in KEYS:
         return f'CASE WHEN octet_length("{column.name}") = 16 THEN "{column.name}" END'
+    if column.sql == "VARCHAR":
+        return f"""nullif("{column.name}", '')"""
     return f'"{column.name}"'
 
 

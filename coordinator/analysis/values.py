@@ -54,7 +54,9 @@ def columns_of(values: list[tuple[Any, ...]], bad: dict[int, str], as_json: bool
         elif not any(of):
             made.append(arrow.nothing(rows, column.arrow))
         else:
-            made.append(arrow.texts(of))
+            made.append(
+                arrow.texts([value or None for value in of])
+            )  # we leave an empty text out, others not
     return made
 
 

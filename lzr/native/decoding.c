@@ -231,7 +231,11 @@ static int take_line(struct table *table, size_t row, const uint8_t *at, const u
         if (quoted && (at == end || *at++ != '"'))
             return 0;
         switch (column->kind) {
-        case 't': case 'd': at = take_text(column, at, end); break;
+        case 't': case 'd':
+            if (column->kind == 't' && at < end && *at == '"')
+                return 0; /* we leave an empty text out */
+            at = take_text(column, at, end);
+            break;
         case 'a': at = take_address(column, row, at, end); break;
         case 'w': at = take_time(column, row, at, end); break;
         case 'n': at = take_number(column, row, at, end); break;

@@ -178,3 +178,20 @@ def test_the_line_that_is_none_is_called_by_its_number(
     decoder = Decoder(form)
     list(decoder.batches("\n".join(lines).encode()))
     assert decoder.counts.first.startswith(f"line {number}: ")
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_an_empty_text_is_none_as_in_csv(quick: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others write what has no value as an empty text; a comparison must not take that for another value."""
+    if not quick:
+        monkeypatch.setattr(decoding, "_QUICK", None)
+    connection = connect()
+    connection.execute(table("records"))
+    lines = [
+        '{"saddr":"::","fingerprint":"","expectedRToLZR":"","product":"","data":""}',
+        '{"saddr":"::","fingerprint":"http","expectedRToLZR":"data","product":"nginx","data":"x"}',
+        "",
+    ]
+    transfer(connection, Decoder("json").batches("\n".join(lines).encode()), "records")
+    found = connection.execute('SELECT fingerprint, "expectedRToLZR", product FROM records').fetchall()
+    assert found == [(None, None, None), ("http", "data", "nginx")]

@@ -15,7 +15,7 @@ import pytest
 
 from coordinator.analysis import source
 from coordinator.analysis.reading import connect, load
-from lzr.analysis.columns import COLUMNS, NAMES
+from lzr.analysis.columns import COLUMNS, NAMES, table
 from lzr.errors import UsageError
 from tests import madescans, packers
 
@@ -307,3 +307,14 @@ def test_nothing_but_the_database_can_be_reached(tmp_path: Path) -> None:
     ):
         with pytest.raises(duckdb.Error):
             connection.execute(statement)
+
+
+def test_an_empty_text_in_parquet_of_ours_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "found.parquet"
+    made = connect(files=True)
+    made.execute(table("records"))
+    made.execute("INSERT INTO records (saddr, product) VALUES ('192.0.2.1', ''), ('192.0.2.2', 'nginx')")
+    made.execute(f"COPY records TO '{path}'")
+    connection = connect()
+    load(connection, str(path))
+    assert connection.execute("SELECT product FROM records").fetchall() == [(None,), ("nginx",)]
