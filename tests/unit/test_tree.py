@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests import ROOT
 from tests.rows import every_row
-from tests.sources import nodes
+from tests.sources import nodes, statements
 
 UNIT = ROOT / "tests" / "unit"
 TOPS = ("lzr", "coordinator", "workers")
@@ -70,7 +70,7 @@ def name(path: Path) -> str:
 
 def imported(path: Path) -> Iterator[str]:
     """Every module that a file imports, at the top or in a function."""
-    for node in nodes(path):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -88,7 +88,7 @@ def imports() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for module, path in MODULES_OF.items():
         found: set[str] = set()
-        for node in nodes(path):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
@@ -188,7 +188,7 @@ def test_unit_tests_need_no_root() -> None:
     for path in TESTS:
         decorated = [
             ast.unparse(mark)
-            for node in nodes(path)
+            for node in statements(path)
             if isinstance(node, ast.FunctionDef | ast.ClassDef)
             for mark in node.decorator_list
         ]
@@ -204,7 +204,7 @@ def test_a_package_is_small_enough_to_read_its_list(package: Path) -> None:
 def test_a_module_and_a_function_are_short_enough_to_be_read_at_once() -> None:
     long = {name(path) for path in SOURCES if path.read_text().count("\n") > LINES} - TABLES
     for path in SOURCES:
-        for node in nodes(path):
+        for node in statements(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 taken = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
                 if 1 + (node.end_lineno or 0) - node.lineno > FUNCTION:
@@ -219,7 +219,7 @@ def test_a_name_is_imported_from_where_it_is_defined() -> None:
     brought = {
         module: {
             alias.asname or alias.name
-            for node in nodes(path)
+            for node in statements(path)
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOPS
             for alias in node.names
         }
@@ -229,7 +229,7 @@ def test_a_name_is_imported_from_where_it_is_defined() -> None:
     detours = [
         f"{name(path)}: {alias.name} from {node.module}"
         for path in [*SOURCES, *TESTS]
-        for node in nodes(path)
+        for node in statements(path)
         if isinstance(node, ast.ImportFrom) and node.module in brought
         for alias in node.names
         if alias.name in brought[node.module]
@@ -241,7 +241,7 @@ def test_a_class_has_a_name_of_its_own() -> None:
     """A word that means two things in two packages is read wrongly by whoever knows one of them."""
     places: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in nodes(path):
+        for node in statements(path):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(name(path))
     assert {word for word, found in places.items() if len(found) > 1} == ALIKE
@@ -287,7 +287,7 @@ def test_the_figures_of_a_scan_are_written_where_they_are_said_to_be() -> None:
 
 def assigned(path: Path) -> Iterator[ast.expr]:
     """What a module assigns to, adds to, or puts items into."""
-    for node in nodes(path):
+    for node in statements(path):
         match node:
             case ast.Assign(targets=targets):
                 for target in targets:
