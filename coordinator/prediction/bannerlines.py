@@ -58,9 +58,8 @@ class LineCounts:
         rng = np.random.default_rng(20261130)
         self._of_byte: U64 = rng.integers(1 << 32, 1 << 63, 256, np.uint64)
         self._of_byte[65:91] = self._of_byte[97:123]
-        self._power = np.cumprod(np.full(_SIZE, _FACTOR, np.uint64))
-        inverse = pow(_FACTOR, -1, 1 << 64)
-        self._inverse = np.cumprod(np.full(_SIZE, inverse, np.uint64))
+        self._power = self._inverse = np.empty(0, np.uint64)
+        self._need(1 << 12)
         self._changes = [(len(word), self._value(word)) for word in _CHANGES]
         self._known: U64 = np.empty(0, np.uint64)
         self._hosts: I64 = np.empty(0, np.int64)
@@ -121,6 +120,13 @@ class LineCounts:
                 first = int(page.first[line])
                 self._texts[value] = page.text[first : min(int(page.last[line]), first + _SHOWN)]
 
+    def _need(self, size: int) -> None:
+        """Have powers for a text of so many bytes: those of a page would take a tenth of a second at once."""
+        if size > len(self._power):
+            size = min(max(size, 2 * len(self._power)), _SIZE)
+            self._power = np.cumprod(np.full(size, _FACTOR, np.uint64), dtype=np.uint64)
+            self._inverse = np.cumprod(np.full(size, pow(_FACTOR, -1, 1 << 64), np.uint64), dtype=np.uint64)
+
     def _value(self, word: bytes) -> np.uint64:
         found = self._sums(np.frombuffer(word, np.uint8))
         return np.uint64((found[-1:] * self._inverse[:1])[0])
@@ -135,6 +141,7 @@ class LineCounts:
         text = b"\n".join(said) + b"\n"
         if len(text) > _SIZE:
             raise ValueError("more than a page of banners")
+        self._need(len(text))
         byte = np.frombuffer(text, np.uint8)
         last = np.flatnonzero(byte == 10)
         first = np.concatenate([[0], last[:-1] + 1])
