@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ from tests.effort import examples
 from tests.fleet_driver import WALL, Fleet
 
 
+@cache
 def seen(boxes: int = 3, seconds: int = 30, silent: float = 1e9, hostile: bool = False) -> Looked:
+    """What is seen of a fleet; nobody changes it."""
     fleet = Fleet(boxes, silent=silent, hostile=hostile)
     for second in range(seconds - 1):
         fleet.heard(second)
