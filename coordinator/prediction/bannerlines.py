@@ -58,7 +58,8 @@ class LineCounts:
         rng = np.random.default_rng(20261130)
         self._of_byte: U64 = rng.integers(1 << 32, 1 << 63, 256, np.uint64)
         self._of_byte[65:91] = self._of_byte[97:123]
-        self._power = self._inverse = np.empty(0, np.uint64)
+        self._power: U64 = np.empty(0, np.uint64)
+        self._inverse: U64 = self._power
         self._need(1 << 12)
         self._changes = [(len(word), self._value(word)) for word in _CHANGES]
         self._known: U64 = np.empty(0, np.uint64)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from coordinator.monitor.findings import Finding, Findings
+from tests.effort import examples
 
 
 @pytest.fixture
@@ -65,16 +66,17 @@ def test_a_table_that_does_not_fit_is_none(pipe: tuple[int, int]) -> None:
 def test_a_terminal_that_takes_nothing_holds_nobody_up(pipe: tuple[int, int]) -> None:
     shown = Findings(live=True, descriptor=pipe[1], size=(80, 24))
     begun = time.monotonic()
-    for _ in range(2000):
+    rounds = examples(2000)
+    for _ in range(rounds):
         shown.add([found(number) for number in range(100)], 3)
     assert time.monotonic() - begun < 30
-    assert shown.count == 206_000
-    assert 6000 < shown.skipped < 206_000
+    assert shown.count == rounds * 103
+    assert rounds * 3 < shown.skipped < rounds * 103
     text = b""
     while select.select([pipe[0]], [], [], 0)[0]:
         text += os.read(pipe[0], 1 << 20)
         shown.flush()
-    assert text.count(b"\n") == 206_000 - shown.skipped
+    assert text.count(b"\n") == rounds * 103 - shown.skipped
     shown.close("out\x1b.json")
     assert os.read(pipe[0], 4096) == (
         f"{shown.skipped:,} more were found than are shown here; all are in out\\x1b.json\n".encode()
