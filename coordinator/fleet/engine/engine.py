@@ -70,7 +70,7 @@ class Engine:
         host, _, port = self._lock.plan.controller.rpartition(":")
         try:
             scheduler = transport.FleetScheduler(
-                host=host.strip("[]"), port=int(port), protocol="tls", security=security, dashboard=False
+                host=host, port=int(port), protocol="tls", security=security, dashboard=False
             )
             self._scheduler = await self._stack.enter_async_context(scheduler)
         except (OSError, RuntimeError) as error:

@@ -112,7 +112,8 @@ async def serve(plan: Plan, box: Box, identity: TlsIdentity, side: BoxSide) -> N
             worker: BoxWorker | None = None
             try:
                 worker = BoxWorker(  # which writes a file or two: not where a disk is full
-                    scheduler, side, security=security, protocol="tls", host=host, port=box.port,
+                    scheduler, side, security=security, protocol="tls", port=box.port,
+                    host=f"[{host}]" if ":" in host else host,
                     contact_address=contact, resources={transport.resource(box.name): 1},
                 )  # fmt: skip
                 # Not wait_for: until Python 3.12 it forgets that we were cancelled if it was just over.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import ssl
 import tempfile
@@ -101,6 +102,22 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
                         await engine.call("ams1", "take", {"lock": b"[]", "ticket": "x"}, 10)
                     with pytest.raises(Unheard, match="is not connected"):
                         await engine.call("fra1", "state", {}, 10)
+
+    running(whole)
+
+
+def test_controller_and_boxes_talk_over_ipv6(lock: Lock, places: Path) -> None:
+    table = json.loads(json.dumps(plans.as_table(lock.plan)).replace("127.0.0.1:", "[::1]:"))
+    for box in table["box"]:
+        box["address"] = "::1"
+    six = locks.settled(plans.of_table(table), "1", SUM, None, None, SUM)
+
+    async def whole() -> None:
+        identity = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(six, identity) as engine, worker(six, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            answer = await engine.call("ams1", "take", {"lock": six.to_json(), "ticket": "x"}, 10)
+            assert answer["begun"] is False
 
     running(whole)
 
