@@ -88,9 +88,10 @@ it is."""
 USAGE = """\
 usage: lzr ctl [--socket PATH | --all] [--wait] COMMAND
 
-Steers a scan that is running. Without --socket, the one running scan is found by itself; with --all, every
-one of this user's is told. --wait returns when the workers that were asked for are there. `block` returns
-when no packet leaves any more, and with status 1 where that is not known.
+Steers a scan that is running. Without --socket, the one running scan is found
+by itself; with --all, every one of this user's is told. --wait returns when the
+workers that were asked for are there. `block` returns when no packet leaves any
+more, and with status 1 where that is not known.
 
 """
 

@@ -52,7 +52,7 @@ ALL_BOXES = (
     Word(
         "certs",
         "PLAN",
-        "make the certificates by which boxes know each other",
+        "make the certificates of all boxes",
         "coordinator.fleet.certs:main",
     ),
     Word(
@@ -78,7 +78,7 @@ ALL_BOXES = (
     Word(
         "drain",
         "PLAN",
-        "have all boxes, or one, finish what is in flight and end",
+        "have all, or one, finish and end",
         "coordinator.fleet.engine.steercommands:drain",
     ),
     Word(

@@ -39,10 +39,12 @@ class Finding(Struct, frozen=True):
 
 
 class ScanNeeds(Struct, frozen=True):
-    """What the scan needs. sources: our addresses. frames: of each shard's receive and transmit ring."""
+    """What the scan needs. sources: our addresses. routed: they are those of the ways to the targets, and
+    nobody has named them. frames: of each shard's receive and transmit ring."""
 
     interface: str | None = None
     sources: tuple[str, ...] = ()
+    routed: bool = False
     shards: int = 8
     frames: tuple[int, int] = (8192, 2048)
     processes: int = 4
@@ -146,7 +148,7 @@ def source(facts: HostFacts, wanted: ScanNeeds) -> Finding:
                 remedy += ", and without the guard this host forwards it back: sysctl net.ipv4.ip_forward=0"
             return Finding("source", WARNING, f"{address} is not an address of this host", remedy)
         # A scan of this host itself leaves by lo; and routers keep addresses of the whole host there.
-        if wanted.interface not in (None, "lo", there) and there != "lo":
+        if wanted.interface not in (None, "lo", there) and there != "lo" and not wanted.routed:
             remedy = f"answers may come in at {there}: check --interface and --source-ip"
             return Finding(
                 "source", WARNING, f"{address} is an address of {there}, not of {wanted.interface}", remedy

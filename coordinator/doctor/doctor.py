@@ -29,13 +29,15 @@ from lzr.sourceports import DEFAULT_PORTS
 USAGE = """\
 usage: lzr doctor [--json] [TARGET] [FLAGS OF A SCAN]
 
-Says what is right and what is not for a scan from this host, a line each: ok, note, warning or fault, with
-what to do about it. TARGET is an address (a port behind it is ignored); nothing is sent to it, but the way to
-it is looked up, and the next hop asked for its MAC. Of a scan's flags all are taken; those that matter are -i
-(interface), -S (source address), -G (gateway's MAC), -w, --user, --guard and the output files.
+Says what is right and what is not for a scan from this host, a line each: ok,
+note, warning or fault, with what to do about it. TARGET is an address (a port
+behind it is ignored); nothing is sent to it, but the way to it is looked up,
+and the next hop asked for its MAC. Of a scan's flags all are taken; those that
+matter are -i (interface), -S (source address), -G (gateway's MAC), -w, --user,
+--guard and the output files.
 
-Exit status: 0 all is well, or there are only notes, 1 there are warnings, 2 there is a fault, with which a
-scan would not begin.
+Exit status: 0 all is well, or there are only notes, 1 there are warnings,
+2 there is a fault, with which a scan would not begin.
 
 example: lzr doctor 192.0.2.7 -i eth0
 """

@@ -32,14 +32,17 @@ _WIDEST = ("/8", "/32")
 
 HELP = """\
 workers flow=N collect=N   set the worker counts (also +1, -1)
-rate N                     targets started per second (also +500, -500, x1.25; none: no limit)
+rate N                     targets started per second (also +500, -500, x1.25;
+                           none: no limit)
 pause, resume              stop and go on feeding
 drain                      read no more, finish what is in flight, end
 quit                       end at once
 block NET ... [--reason TEXT]
-                           no packet more to these networks, in this scan and when it is resumed
-lease SECONDS [--from T]   end, as if interrupted, unless this is said again within SECONDS; T: counted from
-                           when the machine had been up for T seconds (suspended ones among them)
+                           no packet more to these networks, in this scan and
+                           when it is resumed
+lease SECONDS [--from T]   end, as if interrupted, unless this is said again
+                           within SECONDS; T: counted from when the machine had
+                           been up for T seconds (suspended ones among them)
 status [--json]            how it is
 """
 

@@ -14,7 +14,7 @@ from coordinator.monitor.log import Log
 from lzr.errors import UsageError
 from lzr.options.table import Options
 from lzr.targets import zmapfields
-from lzr.targets.advice import advice, half_open
+from lzr.targets.advice import advice, half_open, result
 
 _AFTER = 1.0
 """Seconds without new input after which the user is told that no line so far could be used."""
@@ -97,6 +97,10 @@ def first_targets(intake: Intake, text: PlainText, signals: Interrupts, options:
                 raise UsageError(f"the input was not read to its end: {text.trouble}")
         elif chunk:
             intake.feed(chunk, early=text.stream.age < EARLY)
+    if not options.send_syns and result(intake.first):
+        raise UsageError(
+            "the input is records of a scan, whose connections have ended: -sendSYNs opens new ones to them"
+        )
     if options.send_syns and half_open(intake.first):
         log.info(
             "these are ZMap's half-open connections: -sendSYNs opens them anew, without it they are used"

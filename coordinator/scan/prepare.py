@@ -305,7 +305,8 @@ def _preflight(
 ) -> tuple[Finding, ...]:
     """The checks of `lzr doctor` that cost nothing. Their warnings and notes. Raises UsageError."""
     net, processes = out.network, workers.flow + workers.collect + 2
-    wanted = ScanNeeds(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
+    routed = options.send_syns and not options.source_ips
+    wanted = ScanNeeds(net.interface, net.sources, routed, job.shards, job.frames, processes, options.guard)
     user = users.User(options.user or str(run_as[0]), *run_as)
     found = checks.preflight(facts.gather(options, user, wanted.interface), wanted)
     for finding in found:

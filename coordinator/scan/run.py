@@ -109,7 +109,9 @@ def _tell(ready: Prepared, ending: ScanEnding) -> None:
     """If nobody has answered, tell the user where to look."""
     options = ready.job.options
     snapshot = ready.console.snapshot(time.monotonic(), time.time())
-    said = wording.unanswered(snapshot, ready.egress.network, opening=options.send_syns)
+    said = wording.unanswered(
+        snapshot, ready.egress.network, opening=options.send_syns, given_mac=options.gateway_mac
+    )
     if said and ending.status == OK:
         if not options.quiet:
             print(safetext.line(f"lzr: {said}"), file=sys.stderr)

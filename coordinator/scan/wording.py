@@ -94,10 +94,10 @@ def _heading(descriptor: int, header: bytes) -> str:
     return ""
 
 
-def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
+def unanswered(snapshot: Snapshot, net: Network, *, opening: bool, given_mac: str | None = None) -> str:
     """What to check, in a sentence, if every target that was begun has stayed silent; else empty.
 
-    opening: the connections were opened by us, not by ZMap.
+    opening: the connections were opened by us, not by ZMap. given_mac: --gateway-mac.
     """
     outcomes = {name: count for name, count in snapshot.outcomes.items() if count}
     silent = set(_SILENT[:1] if snapshot.sweep else _SILENT)  # who is silent in a sweep has sent a SYN-ACK
@@ -116,7 +116,9 @@ def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
     if snapshot.guard_missing:
         checks.append("the kernel's RSTs are not suppressed (--without-guard)")
     gateways = [gateway for gateway in (net.gateway_v4, net.gateway_v6) if gateway]
-    if gateways:
+    if given_mac is not None:
+        checks.append(f"is {given_mac} the gateway's MAC? without --gateway-mac the kernel is asked for it")
+    elif gateways:
         checks.append(f"does the gateway {gateways[0]} forward from this address?")
     else:
         checks.append("the hosts are on this link, are they up?")

@@ -24,13 +24,22 @@ def advice(first: bytes, *, send_syns: bool) -> str:
 
 def half_open(first: bytes) -> bool:
     """Whether this is a complete record of ZMap, and not one of ours with the same fields."""
+    names = _all_fields(first)
+    return bool(names) and "fingerprint" not in names
+
+
+def result(first: bytes) -> bool:
+    """Whether this is a record of a scan of ours or of the reference's: its connection has ended."""
+    return {"fingerprint", "HandshakeNum"} <= _all_fields(first)
+
+
+def _all_fields(first: bytes) -> set[str]:
+    """The fields of a JSON object that has all of ZMap's; none if it is no such object."""
     try:
         record = orjson.loads(first)
     except orjson.JSONDecodeError:
-        return False
-    return (
-        isinstance(record, dict) and set(zmapfields.NEEDED) <= record.keys() and "fingerprint" not in record
-    )
+        return set()
+    return set(record) if isinstance(record, dict) and set(zmapfields.NEEDED) <= record.keys() else set()
 
 
 def _for_zmap(text: bytes) -> str:

@@ -16,6 +16,7 @@ from coordinator.guard.firewall import Cover, GuardError
 from coordinator.guard.guard import Guard
 from lzr.errors import UsageError, two_dashes
 from lzr.exitstatus import FAILED
+from lzr.options.subcommands import SUBCOMMANDS
 from tests import ROOT, forking
 from tests.commandline import in_process
 
@@ -53,6 +54,13 @@ def test_alone_they_say_what_they_can(command: str) -> None:
         f"{command} help",
     ):
         assert here(asked) == (0, said, ""), asked
+
+
+@pytest.mark.parametrize("command", [command.name for command in SUBCOMMANDS])
+def test_help_fits_eighty_columns(command: str) -> None:
+    status, out, _ = here(f"{command} --help")
+    assert status == 0
+    assert [line for line in out.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,12 @@ def test_without_a_guard_a_router_sends_answers_to_foreign_addresses_back() -> N
     assert "ip_forward" not in checks.source(GOOD, replace(foreign, guard="none")).remedy
 
 
+def test_a_list_may_be_reached_over_several_interfaces() -> None:
+    elsewhere = replace(GOOD, addresses={"192.0.2.1": "docker0"})
+    assert checks.source(elsewhere, SCAN).level == WARNING
+    assert checks.source(elsewhere, replace(SCAN, routed=True)).level == OK
+
+
 def test_the_worst_counts() -> None:
     levels = {OK: 0, NOTE: 1, WARNING: 2, FAULT: 3}
     for many in ([OK], [NOTE, OK], [OK, WARNING, NOTE], [WARNING, FAULT, OK], []):

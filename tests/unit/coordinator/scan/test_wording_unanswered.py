@@ -16,3 +16,12 @@ def test_who_is_silent_in_a_sweep_has_answered() -> None:
     assert not unanswered(swept, NET, opening=True)
     assert "nobody answered" in unanswered(replace(swept, outcomes={"no_syn_ack": 100}), NET, opening=True)
     assert "nobody answered" in unanswered(replace(swept, sweep=False), NET, opening=False)
+
+
+def test_a_gateway_that_the_user_has_named_is_doubted() -> None:
+    silent = Snapshot(tx=2, outcomes={"no_syn_ack": 1})
+    named = replace(NET, gateway_v4="10.1.0.1")
+    assert "does the gateway 10.1.0.1 forward" in unanswered(silent, named, opening=True)
+    said = unanswered(silent, named, opening=True, given_mac="02:00:00:00:00:09")
+    assert "is 02:00:00:00:00:09 the gateway's MAC?" in said
+    assert "10.1.0.1" not in said

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.targets.advice import advice
+from lzr.targets.advice import advice, half_open, result
 from tests.effort import examples
 
 ZMAP = "zmap for -f saddr,daddr,sport,dport,seqnum,acknum,window"
@@ -55,4 +55,8 @@ def test_there_is_always_something_to_say(line: bytes, send_syns: bool) -> None:
     assert len(said) > 20
 
 
-# --- the program -------------------------------------------------------------------------------------------
+def test_a_record_of_a_scan_is_no_half_open_connection() -> None:
+    ours = RECORD[:-1] + b',"HandshakeNum":0,"fingerprint":"http"}'
+    assert (half_open(RECORD), result(RECORD)) == (True, False)
+    assert (half_open(ours), result(ours)) == (False, True)
+    assert not any(told(b"[1]") or told(b"10.0.0.1:80") for told in (half_open, result))
