@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from lzr.ranges import Range, difference, intersection, union
 from lzr.targets.screen import PRINTERS
 
 _EVERY_PORT = ((0, 65535),)
+_FEW = 64
+"""Ports of a part that are looked up one by one."""
 _HARMLESS = ("recorded", "unparsable", "duplicate", "done before", "blocklisted", "printer port")
 """Fates that the same input gets each time, given the same lists."""
 _CUT = ("interrupted", "for another shard", "beyond --max-targets", "outside --source-port")
@@ -40,6 +43,10 @@ class Part:
 
     ranges: AddressRanges
     ports: tuple[tuple[int, int], ...] = _EVERY_PORT
+
+    @property
+    def few(self) -> bool:
+        return sum(last - first + 1 for first, last in self.ports) <= _FEW
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,25 @@ class Coverage:
         """Whether it was asked. address: 128 bits, IPv4 in its mapped form."""
         if self.everything:
             return True
-        return any(
+        return any(address in part.ranges for part in self._by_port.get(port, ())) or any(
             address in part.ranges
-            for part in self.parts
+            for part in self._wide
             if any(first <= port <= last for first, last in part.ports)
         )
+
+    @cached_property
+    def _by_port(self) -> dict[int, list[Part]]:
+        """The parts of few ports, of which a list of addresses and ports may have thousands, by port."""
+        found: dict[int, list[Part]] = {}
+        for part in self.parts:
+            for first, last in part.ports if part.few else ():
+                for port in range(first, last + 1):
+                    found.setdefault(port, []).append(part)
+        return found
+
+    @cached_property
+    def _wide(self) -> list[Part]:
+        return [part for part in self.parts if not part.few]
 
 
 def unfinished(metadata: Mapping[str, Any]) -> str:

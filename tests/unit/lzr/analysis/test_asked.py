@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from lzr import addresses
-from lzr.analysis.addressranges import Collected
-from lzr.analysis.asked import known, listed, names, number, shown, swept
+from lzr.analysis.addressranges import AddressRanges, Collected
+from lzr.analysis.asked import Coverage, known, listed, names, number, shown, swept
 from lzr.analysis.metadata import NoMetadata, check
 
 
@@ -201,3 +201,24 @@ def test_addresses_are_shown_as_lists_have_them() -> None:
     assert shown(at("10.0.0.1"), 80) == "10.0.0.1:80"
     assert shown(at("2001:DB8:0::1"), 80) == "[2001:db8::1]:80"
     assert number(bytes(10) + b"\xff\xff\x0a\0\0\1") == at("10.0.0.1")
+
+
+def test_of_a_list_of_pairs_only_those_of_the_port_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each service that is missing is looked up: thousands, in a list of as many ports."""
+    looked: list[int] = []
+    inside = AddressRanges.__contains__
+
+    def counted(ranges: AddressRanges, address: int) -> bool:
+        looked.append(address)
+        return inside(ranges, address)
+
+    lines = "".join(f"192.0.2.{port % 250}:{port}\n" for port in range(1, 1_000))
+    parts = listed([lines, "198.51.100.0/24:1-500,700\n"])
+    monkeypatch.setattr(AddressRanges, "__contains__", counted)
+    covered, four = Coverage(parts=parts), 0xFFFF << 32
+    assert all(covered.covers(four | 0xC0000200 | port % 250, port) for port in range(1, 1_000))
+    assert not covered.covers(four | 0xC0000201, 2)
+    assert covered.covers(four | 0xC6336407, 500)
+    assert covered.covers(four | 0xC6336407, 700)
+    assert not covered.covers(four | 0xC6336407, 600)
+    assert len(looked) < 2_500
