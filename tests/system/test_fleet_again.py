@@ -51,6 +51,37 @@ def test_who_was_drained_goes_on_when_told_and_with_the_next_start(made: Lab) ->
     assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
 
 
+def test_who_goes_on_has_its_own_share_again_and_a_resume_reaches_who_was_cut_off(made: Lab) -> None:
+    """Nothing that the controller sends reaches it for a while, though what it sends itself is on its way."""
+    boxes = begun(made, 60)
+    fra1 = boxes["fra1"]
+    controller = boxes.start()
+    boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
+
+    def told(name: str, what: str) -> object:
+        return (boxes.state_of(name).get("status") or {}).get(what)
+
+    boxes.lzr("fleet", "drain", boxes.plan, "--box", "fra1")
+    boxes.until(lambda: boxes.state_of("fra1").get("state") == "interrupted", "it ends")
+    boxes.until(lambda: told("ams1", "rate_limit") == 60, "the other has its rate")
+    boxes.lzr("fleet", "resume", boxes.plan, "--box", "fra1")
+    boxes.until(lambda: [told(box.name, "rate_limit") for box in boxes.boxes] == [30, 30], "as in the plan")
+
+    boxes.lzr("fleet", "pause", boxes.plan)
+    boxes.until(lambda: told("ams1", "paused") and told("fra1", "paused"), "both wait")
+    rule = f"type filter hook input priority -300;\n ip saddr {CONTROLLER} drop;"
+    fra1.namespace.nft(f"table inet cut {{\n chain in {{\n {rule}\n }}\n}}\n")
+    assert boxes.lzr("fleet", "resume", boxes.plan, check=False).returncode == 1
+    boxes.until(lambda: told("ams1", "paused") is False, "who is heard goes on")
+    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the other is not heard")
+    fra1.namespace.nft("delete table inet cut\n")
+    boxes.until(lambda: told("fra1", "paused") is False, "it goes on, too")
+    boxes.hurry()
+    assert controller.wait(90) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
+
+
 def test_a_box_that_has_lost_its_disk_gets_the_orders_to_block_once_more(made: Lab) -> None:
     """It has confirmed them, and knows nothing of it: before its first packet it has them again."""
     boxes = begun(made, 5000, 1)

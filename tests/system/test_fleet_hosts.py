@@ -47,3 +47,23 @@ def test_a_name_that_is_its_own_loopback_is_reached(made: Lab) -> None:
     assert controller.returncode == 0, boxes.said()
     assert len(boxes.results("ams1")) == TARGETS
     assert CONTROLLER in box.log.read_text()
+
+
+def test_boxes_and_their_controller_talk_over_ipv6(made: Lab) -> None:
+    plan = f'targets = ["10.64.0.0/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 500\n'
+    boxes = Boxes(made, 2, plan + 'options = ["-handshakes", "http", "-c", "5", "-t", "6"]\n')
+    boxes.controller.ip("addr", "add", "fd00:9::1/64", "dev", "br0", "nodad")
+    text = boxes.plan.read_text().replace(f'"{CONTROLLER}:8786"', '"[fd00:9::1]:8786"')
+    for box in boxes.boxes:
+        address = f"fd00:9::{10 + box.number}"
+        box.namespace.ip("addr", "add", f"{address}/64", "dev", "ctl0", "nodad")
+        text = text.replace(f'address = "{box.address}"', f'address = "{address}"')
+    boxes.plan.write_text(text)
+    boxes.settle()
+    boxes.respond("10.64.0.0", TARGETS)
+    for box in boxes.boxes:
+        boxes.work(box)
+    controller = boxes.start()
+    boxes.until(lambda: controller.poll() is not None, "the fleet is done", 100)
+    assert controller.returncode == 0, boxes.said()
+    assert sum(len(boxes.results(box.name)) for box in boxes.boxes) == TARGETS

@@ -184,6 +184,7 @@ class Controller:
     def _attend(self, box: BoxRecord) -> None:
         self._say(box.name, "goes on with its run" if box.known.begun else "begins its run")
         box.attending = asyncio.ensure_future(self._until_over(box))
+        box.sentence = ""
         box.set(attended=True, begun=True)
 
     async def _until_over(self, box: BoxRecord) -> None:

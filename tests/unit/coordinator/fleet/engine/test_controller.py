@@ -75,6 +75,7 @@ class Boxes:
                 "begun": begun,
                 "by_order": scan.by_order,
                 "status": 130,
+                "sentence": "was interrupted" if scan.state == "interrupted" else "",
                 "inputs": 1,
             }
         return {}
@@ -154,7 +155,9 @@ def test_who_is_to_go_on_while_it_still_ends_goes_on_when_it_has() -> None:
         assert await made.tell("drain", [NAME]) == {}
         assert await made.tell("resume", [NAME]) == {}
         scan.end()
+        await until(lambda: made._boxes[NAME].sentence == "was interrupted")
         await until(lambda: scan.attends == 2)
+        assert made._boxes[NAME].sentence == "", "that was before"
         scan.end()  # by somebody on that box, this time
         await until(lambda: made._boxes[NAME].known.ended)
         assert scan.attends == 2
