@@ -8,7 +8,7 @@ port costs 16 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +130,7 @@ MOST_PRODUCTS = 60
 
 
 _ASSUMED = np.uint64(1 << 62)
+_AT_ONCE = 1 << 20
 
 
 class Singles(NamedTuple):
@@ -256,23 +257,39 @@ class Asked:
             table[(masks & _ASSUMED) != 0] |= self.assumed[1]
         return table
 
+    def _together(self) -> Iterator[tuple[I64, I64, I64, I64]]:
+        """First, last, port and round of the ranges that were asked singly, of as many ports and rounds at
+        once as have some _AT_ONCE ranges: there may be thousands of few ranges each."""
+        group: list[tuple[Addresses, int, int]] = []
+        size = 0
+        for number, ((round_, port), both) in enumerate(self._blind.items(), 1):
+            group.append((both, port, round_))
+            size += len(both.first)
+            if size >= _AT_ONCE or number == len(self._blind):
+                sizes = [len(of.first) for of, _, _ in group]
+                yield (
+                    np.concatenate([of.first for of, _, _ in group]),
+                    np.concatenate([of.last for of, _, _ in group]),
+                    np.repeat(np.array([port for _, port, _ in group], np.int64), sizes),
+                    np.repeat(np.array([round_ for _, _, round_ in group], np.int64), sizes),
+                )
+                group, size = [], 0
+
     def singles(self, hosts: I64) -> Singles:
         """What of `hosts` (sorted) was asked beside the products, by host and port."""
         parts: list[tuple[I64, I64, I64, I64]] = []
-        for (round_, port), both in self._blind.items():
-            low, high = np.searchsorted(hosts, both.first), np.searchsorted(hosts, both.last, "right")
-            counts = high - low
-            some = counts > 0
-            low, counts = low[some], counts[some]
+        for first, last, port, round_ in self._together():
+            low, high = np.searchsorted(hosts, first), np.searchsorted(hosts, last, "right")
+            some = np.flatnonzero(high > low)
+            low, counts = low[some], high[some] - low[some]
             begins = np.cumsum(counts) - counts
             at = np.arange(counts.sum()) - np.repeat(begins, counts) + np.repeat(low, counts)
-            if len(at):
-                of = (np.full(len(at), value) for value in (port, BLIND, round_))
-                parts.append((at.astype(np.int64), *of))
-        for address, ports, reason, round_ in self._because:
+            of_port, of_round = np.repeat(port[some], counts), np.repeat(round_[some], counts)
+            parts.append((at.astype(np.int64), of_port, np.full(len(at), BLIND), of_round))
+        for address, ports, reason, since in self._because:
             at = np.minimum(np.searchsorted(hosts, address), max(len(hosts) - 1, 0))
             mine = np.flatnonzero(hosts[at] == address) if len(hosts) else at[:0]
-            parts.append((at[mine], ports[mine], reason[mine], np.full(len(mine), round_)))
+            parts.append((at[mine], ports[mine], reason[mine], np.full(len(mine), since)))
         if not parts:
             return Singles(*(np.empty(0, np.int64) for _ in range(4)))
         place, port_of, reason_of, round_of = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.prediction import asked as predictasked
 from lzr.prediction.asked import BLIND, PORTS, Addresses, Asked, joined
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=8)
@@ -88,3 +91,37 @@ def test_singles_of_thousands_of_ports_are_counted_beside_a_large_product() -> N
     once = time.process_time()
     asked.counted(ports[:1], Addresses(np.array([0]), np.array([1 << 24])))
     assert once - began < 500 * max(time.process_time() - once, 0.01)
+
+
+def test_single_pairs_are_looked_for_together_and_found_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list of pairs has thousands of ports, and is looked through dozens of times."""
+    rng = np.random.default_rng(3)
+    number, port = rng.integers(0, 300, 2_000), rng.integers(1, 400, 2_000)
+    asked = Asked()
+    for round_ in (0, 1):
+        mine = slice(round_, None, 2)
+        asked.add_pairs(number[mine], port[mine], round_=round_)
+    hosts = np.arange(0, 300, 3)
+    looks: list[int] = []
+    search = np.searchsorted
+
+    def counted(*arguments: Any) -> Any:
+        looks.append(1)
+        return search(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "searchsorted", counted)
+        found = asked.singles(hosts)
+    assert len(looks) < 10
+    pairs = {
+        (int(a), int(b), at % 2) for at, (a, b) in enumerate(zip(number, port, strict=True)) if a % 3 == 0
+    }
+    assert (
+        set(zip((found.place * 3).tolist(), found.port.tolist(), found.round.tolist(), strict=True)) == pairs
+    )
+    assert len(found.place) == len(pairs)
+    monkeypatch.setattr(predictasked, "_AT_ONCE", 7)
+    for column, of in zip(found, asked.singles(hosts), strict=True):
+        assert (column == of).all()
