@@ -368,6 +368,9 @@ static PyObject *result_of(const struct table *table, size_t rows)
     return list;
 }
 
+/* at once; more than a block of records as we write them has */
+enum { MOST_ROWS = 1 << 14 };
+
 /* (block, start, columns) -> (end of what was taken, rows, columns) */
 PyObject *lzr_table_lines(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -386,7 +389,8 @@ PyObject *lzr_table_lines(PyObject *self, PyObject *const *args, Py_ssize_t coun
     }
     const uint8_t *at = (const uint8_t *)block.buf + start, *end = (const uint8_t *)block.buf + block.len;
     size_t rows = 0, most = 0;
-    for (const uint8_t *i = at; i < end && (i = memchr(i, '\n', (size_t)(end - i))) != NULL; i++)
+    const uint8_t *i = at; /* not all lines of the block: where few are records, this is called for each few */
+    for (; most < MOST_ROWS && i < end && (i = memchr(i, '\n', (size_t)(end - i))) != NULL; i++)
         most++;
     if (!prepare(&table, args[2], most, (size_t)(end - at)))
         goto end;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -195,3 +196,18 @@ def test_an_empty_text_is_none_as_in_csv(quick: bool, monkeypatch: pytest.Monkey
     transfer(connection, Decoder("json").batches("\n".join(lines).encode()), "records")
     found = connection.execute('SELECT fingerprint, "expectedRToLZR", product FROM records').fetchall()
     assert found == [(None, None, None), ("http", "data", "nginx")]
+
+
+@pytest.mark.native
+def test_lines_that_are_no_records_take_linear_time() -> None:
+    """A hostile box, or a file that is none of ours: all the lines behind were counted before each few."""
+
+    def cost(lines: int) -> float:
+        data = b"\n" * lines
+        began = time.process_time()
+        for _ in Decoder("json").pieces(data):
+            pass
+        return time.process_time() - began
+
+    # Three times at most: other programs may be at work.
+    assert any(cost(2_000_000) < 40 * max(cost(125_000), 1e-3) for _ in range(3))
