@@ -11,13 +11,11 @@ from workers.flow.ring import Ring
 _FRAMES = 1024  # that a turn takes at least from a ring that was full: it takes so many at once
 _PAUSE = 100_000_000
 """ns after which flows are asked again for the next time. A judgement: it means a look at all flows."""
-
-
 _STEP = 200_000_000
 """ns between two looks by which a clock was set, and not only slowed or hurried. A judgement: shorter than
 any time-out, and more than a clock is hurried by meanwhile."""
-
 _TRIES = 3
+"""How often the two clocks are read, until nothing came between. A judgement: once is mostly enough."""
 
 
 def ahead() -> int:
