@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-try:  # in Python itself since 3.14, where the package is not installed
-    from compression.zstd import compress as zstd
-except ImportError:
-    from zstandard import compress as zstd
+from collections.abc import Callable
+from importlib import import_module
 
-__all__ = ["zstd"]
+zstd: Callable[[bytes], bytes]
+"""A frame of zstd."""
+try:
+    zstd = import_module("compression.zstd").compress
+except ImportError:  # before Python 3.14
+    zstd = import_module("zstandard").compress

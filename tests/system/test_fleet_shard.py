@@ -147,7 +147,7 @@ class Fleet:
 @pytest.fixture
 def fleet(arena: Range, tmp_path: Path) -> Iterator[Fleet]:
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
-    made = Fleet(arena, tmp_path, rate=2000)
+    made = Fleet(arena, tmp_path, rate=1000)
     yield made
     for pid in made.holders():
         os.kill(pid, signal.SIGKILL)

@@ -338,7 +338,7 @@ def test_make_venv_makes_anew_what_can_be_used_no_more(tmp_path: Path) -> None:
 # --- systems that are not Linux ---------------------------------------------------------------------------
 
 ELSEWHERE = """
-import builtins, importlib.abc, os, select, socket, sys
+import builtins, importlib.abc, os, select, shutil, socket, sys
 gone = {"zmq", "setproctitle", *(() if sys.argv[1] == "darwin" else
     ("fcntl", "pwd", "grp", "resource", "termios", "tty", "curses"))}
 class Block(importlib.abc.MetaPathFinder):
