@@ -79,9 +79,10 @@ class Spread(Generic[T]):
         """Add a part of so many pairs, over `span` ns from `begin` on, or from the end of the part before; 0:
         at once.
 
-        A part that comes late is due at once, as far as `note_time` allows it.
+        A part that comes late is due at once, as far as `note_time` allows it. That others are behind makes
+        this one no later: it is due when it was meant to be, if those before it have been taken.
         """
-        begin = max(begin, self._until) if span else begin
+        begin = max(begin - self._behind, self._until) if span else begin
         self._parts.append(SpreadPart(what, count, begin, span))
         self._until = begin + span
         self.waiting += count

@@ -170,3 +170,37 @@ def test_whoever_sleeps_while_it_is_behind_wakes_in_time() -> None:
         assert not spread.waiting or spread.due(now) == 1
         turns += 1
     assert turns < 45
+
+
+def test_who_is_slower_than_the_rate_never_waits() -> None:
+    """It sends 8 pairs a ms where 80 are asked for, and is given more, for at once, as room becomes."""
+    spread = Spread[str]()
+    sent, looks, seconds = 0, 0, 4
+    for now in range(0, seconds * 1000 * MS, MS):
+        while spread.waiting < 4000:
+            spread.put("a", 800, 10 * MS, now)
+        spread.note_time(now)
+        taken = spread.take(8, now)
+        sent += 0 if taken is None else taken[2]
+        looks += 1
+    assert sent >= 0.99 * 8 * looks
+
+
+def test_who_was_slower_keeps_a_lower_rate_from_then_on() -> None:
+    """What comes at 2 pairs a ms leaves at that, whatever was behind before."""
+    spread = Spread[str]()
+    for at in range(0, 2000, 10):
+        spread.put("a", 800, 10 * MS, at * MS)
+        spread.note_time(at * MS)
+        spread.take(80, at * MS)
+    left = []
+    for at in range(2000, 32_000):
+        if at % 100 == 0:
+            spread.put("b", 200, 100 * MS, at * MS)
+        spread.note_time(at * MS)
+        while (taken := spread.take(1 << 30, at * MS)) is not None:
+            left += [at] * taken[2] if taken[0] == "b" else []
+    begun = left[0]
+    for at in range(begun, 31_000, 500):
+        assert sum(at <= one < at + 1000 for one in left) <= 2000 + LATE // MS * 2 + 1000, at
+    assert len(left) >= 0.95 * 2 * (31_000 - begun)
