@@ -42,6 +42,16 @@ def title(pid: int) -> str:
     return ""
 
 
+def open_files(pid: int) -> dict[int, str]:
+    """The descriptors of a process, and what they are. Those it closes meanwhile are left out."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+    return found
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.processes import ownuser
-from tests.faults import Victim, alive, family, kilobytes, lines_in, once_each, read
+from tests.faults import Victim, alive, family, kilobytes, lines_in, once_each, open_files, read
 from tests.lab.net import run, wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
@@ -340,7 +340,7 @@ def test_files_belong_to_who_called(arena: Range, source: Path) -> None:
         assert found.st_mode & 0o777 == (0o755 if path == kept else 0o644), path
     children = {**dict.fromkeys([victim.worker()], "worker"), victim.worker("collector"): "collector"}
     children[victim.forkserver()] = "forkserver"
-    links = [os.readlink(entry) for entry in Path(f"/proc/{victim.pid}/fd").iterdir()]
+    links = open_files(victim.pid).values()
     (directory,) = {Path(link) for link in links if link.startswith("/run/lzr/run-")}
     own = directory.stat().st_gid
     assert ownuser.is_own(own)

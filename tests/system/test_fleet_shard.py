@@ -23,7 +23,7 @@ from coordinator.fleet.rundirectory import RunDirectory
 from lzr import addresses
 from lzr.fleet.blockorders import Order
 from lzr.fleet.keptrecords import RECORD
-from tests.faults import alive, lines_in, once_each, read, title
+from tests.faults import alive, lines_in, once_each, open_files, read, title
 from tests.lab.capture import Capture, capture
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
@@ -97,15 +97,11 @@ class Fleet:
     def holders(self) -> list[int]:
         """The pids of those that hold the lock of this run's checkpoint, without what they have forked."""
         found = {}
-        for entry in os.listdir("/proc"):
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
             with contextlib.suppress(OSError):
-                if entry.isdigit():
-                    held = [
-                        os.readlink(f"/proc/{entry}/fd/{name}") for name in os.listdir(f"/proc/{entry}/fd")
-                    ]
-                    if f"{self.files.checkpoint}/lock" in held:
-                        stat = Path(f"/proc/{entry}/stat").read_text()
-                        found[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+                if f"{self.files.checkpoint}/lock" in open_files(pid).values():
+                    stat = Path(f"/proc/{pid}/stat").read_text()
+                    found[pid] = int(stat.rpartition(")")[2].split()[1])
         return [pid for pid, parent in found.items() if parent not in found]
 
     def coordinator(self) -> int:
@@ -410,8 +406,9 @@ def test_zmaps_shards_one_after_the_other(arena: Range, tmp_path: Path) -> None:
         callers = [fleet.call(str(number)) for number in range(3)]
         wait_for(lambda: done.exists() and lines_in(done) >= 1, "a shard of ZMap's", 60)
         wait_for(lambda: lines_in(fleet.results) > 100, "records of the next", 60)
-        for pid in (pid for pid in fleet.holders() if "zmapruns" in title(pid)):
-            os.kill(pid, signal.SIGKILL)
+        running = [pid for pid in fleet.holders() if "zmapruns" in title(pid)]
+        assert len(running) == 1, [title(pid) for pid in fleet.holders()]
+        os.kill(running[0], signal.SIGKILL)
         assert {code for code, _ in map(fleet.said, callers)} == {1}
         before = done.read_text()
         code, said = fleet.said(fleet.call("0"), 180)

@@ -21,7 +21,7 @@ import pytest
 from coordinator.network.raw_sockets import PACKET_FANOUT_DATA, SO_ATTACH_FILTER
 from lzr.layout import SOL_PACKET
 from lzr.packet import bpfprograms
-from tests.faults import Victim, alive, family, lines_in, once_each, read
+from tests.faults import Victim, alive, family, lines_in, once_each, open_files, read
 from tests.lab.inside import Call, asked, call
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
@@ -36,11 +36,6 @@ _PIDFD_GETFD = 438
 _SO_DETACH_FILTER = 27
 
 
-def links(pid: int) -> dict[int, str]:
-    """The descriptors of a process, and what they are."""
-    return {int(link.name): os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-
-
 def taken(pid: int, descriptor: int) -> int:
     """The same open file as a process has, for us."""
     handle = os.pidfd_open(pid)
@@ -53,7 +48,7 @@ def taken(pid: int, descriptor: int) -> int:
 
 def packet_sockets(pid: int) -> list[socket.socket]:
     found = []
-    for number, link in links(pid).items():
+    for number, link in open_files(pid).items():
         if link.startswith("socket:"):
             sock = socket.socket(fileno=taken(pid, number))
             if sock.family == socket.AF_PACKET:
@@ -139,13 +134,13 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
     flow = victim.worker()
     collectors = wait_for(lambda: len(victim.of_role("collector")) == 2 and victim.of_role("collector"), "2")
     for pid in (victim.forkserver(), flow, *collectors):
-        held = links(pid)
+        held = open_files(pid)
         assert held[0] == "/dev/null"
         assert held[1] == held[2]
         assert held[1].startswith("pipe:")
         assert not [link for link in held.values() if "/pts/" in link or "/tty" in link], held
     assert not any(packet_sockets(pid) for pid in collectors), "packets are not the collectors' business"
-    assert not any("pidfd" in link for pid in (flow, *collectors) for link in links(pid).values())
+    assert not any("pidfd" in link for pid in (flow, *collectors) for link in open_files(pid).values())
 
     sockets = packet_sockets(flow)
     assert sockets

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import Victim, alive, lines_in, once_each, read
+from tests.faults import Victim, alive, lines_in, once_each, open_files, read
 from tests.lab.inside import Call, asked, call
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
@@ -165,8 +165,7 @@ def descriptors(pid: int, *tables: str) -> list[int]:
     for table in tables:
         lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()
         inodes |= {line.split()[8 if table == "packet" else 9] for line in lines[1:]}
-    links = {int(link.name): os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    return [number for number, link in links.items() if link.strip("socket:[]") in inodes]
+    return [number for number, link in open_files(pid).items() if link.strip("socket:[]") in inodes]
 
 
 def where_all_may() -> dict[str, Call]:
