@@ -145,8 +145,8 @@ def _only_links(p: Program, links: tuple[int, ...]) -> None:
 def socket_filter(
     ports: tuple[int, int], key: int, own_v4: tuple[int, ...] = (), links: tuple[int, ...] = ()
 ) -> bytes:
-    """The classic-BPF program that lets in TCP to our ports (both ends included), but no SYN-ACK to a SYN of
-    others.
+    """The classic-BPF program that lets in TCP to our ports (both ends included), but no answer to a SYN of
+    others: neither a SYN-ACK nor a refusal (RST and ACK with sequence number 0, RFC 9293 §3.10.7.1).
 
     key: of the cookie in our ISNs. own_v4: our IPv4 addresses as integers (at most 16), empty for any. links:
     at most MOST_LINKS interface indices, for a socket that is bound to none.

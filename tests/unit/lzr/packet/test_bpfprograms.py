@@ -27,7 +27,7 @@ def test_the_program_hashes_as_numpy_does(made: tuple[Packet, bytes], seed: int)
     assert run_bpf(fanout_program(seed), raw) == flow_hash(rows, seed)[0]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     packets(),
     st.integers(0, 2**32 - 1),
@@ -35,11 +35,14 @@ def test_the_program_hashes_as_numpy_does(made: tuple[Packet, bytes], seed: int)
     st.integers(0, 65535),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
 def test_the_filter_lets_in_what_it_should(
-    made: tuple[Packet, bytes], seed: int, one: int, other: int, near: bool, right: bool
+    made: tuple[Packet, bytes], seed: int, one: int, other: int, near: bool, right: bool, refused: bool
 ) -> None:
     packet = made[0]
+    if refused:
+        packet[TCP].flags, packet[TCP].seq = "RA", 0
     ports = min(one, other), max(one, other)
     if near:
         ports = max(0, packet[TCP].dport - one % 3), min(65535, packet[TCP].dport + other % 3)
@@ -50,7 +53,9 @@ def test_the_filter_lets_in_what_it_should(
     ours = int(rows["own_lo"][0]) & 0xFFFFFFFF
     answer = int(cookie(rows, seed)[0]) == (packet[TCP].ack - 1) & (1 << COOKIE_BITS) - 1
     expected = ports[0] <= packet[TCP].dport <= ports[1]
-    expected &= answer or int(packet[TCP].flags) & (SYN | ACK | RST) != SYN | ACK
+    kind = int(packet[TCP].flags) & (SYN | ACK | RST)
+    to_a_syn = kind == SYN | ACK or (kind == RST | ACK and packet[TCP].seq == 0)  # RFC 9293 §3.10.7.1
+    expected &= answer or not to_a_syn
     assert bool(run_bpf(socket_filter(ports, seed), raw)) == expected
     for addresses, let_in in (
         ((ours,), True),
