@@ -268,7 +268,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Minecraft wiki, Java Edition protocol: Server List Ping",
         match=_minecraft,
         # Handshake (version -1, "localhost", 25565, next state 1) and status request.
-        probe=b"\x14\0\xff\xff\xff\xff\x0f\x09localhost\x63\xdd\x01\x01\0",
+        probe=b"\x13\0\xff\xff\xff\xff\x0f\x09localhost\x63\xdd\x01\x01\0",
         starts=(b"\xff\0",),
         at=tuple((at, b'{"') for at in range(3, 8)),  # the two lengths take one to three bytes each
         examples=(

@@ -59,9 +59,10 @@ def _sap(data: bytes) -> bool:
     return leads(data, be32(data, 0) + 4) and be32(data, 0) >= 8
 
 
-def _avp(code: int, value: bytes) -> bytes:
+def _avp(code: int, value: bytes, flags: int = 0x40) -> bytes:
+    """An attribute; flags: mandatory (RFC 6733 §4.1), unless it may not be (§4.5)."""
     size = len(value) + 8
-    return code.to_bytes(4, "big") + b"\x40" + size.to_bytes(3, "big") + value + bytes(-size % 4)
+    return code.to_bytes(4, "big") + bytes((flags,)) + size.to_bytes(3, "big") + value + bytes(-size % 4)
 
 
 _AVPS = (
@@ -69,7 +70,7 @@ _AVPS = (
     + _avp(296, b"invalid")
     + _avp(257, b"\0\1\xc0\0\2\1")
     + _avp(266, bytes(4))
-    + _avp(269, b"lzr")
+    + _avp(269, b"lzr", flags=0)
     + _avp(258, b"\xff\xff\xff\xff")
 )
 
