@@ -11,6 +11,7 @@ import numpy as np
 
 from lzr.ranges import Range, difference, union
 from lzr.rows import TARGET
+from lzr.targets.blocklist import carriers
 from lzr.targets.reader import Batch, Reader
 
 _V4 = 0xFFFF << 32
@@ -25,8 +26,10 @@ NOBODY: tuple[Range, ...] = (
 
 
 def hosts(addresses: list[Range], blocked: list[Range]) -> list[Range]:
-    """Those of the addresses that a sweep scans."""
-    return difference(union(addresses), union([*blocked, *NOBODY]))
+    """Those of the addresses that a sweep scans. blocked: a blocklist's IPv4 entries also keep it from the
+    IPv6 addresses in which they stand (`lzr.targets.blocklist`)."""
+    left = difference(union(addresses), union([*blocked, *NOBODY]))
+    return difference(left, union(carriers(left, union(blocked))))
 
 
 class SweepReader(Reader):

@@ -14,7 +14,7 @@ which only that site knows, nor ``::/96``, which is deprecated and not routed (R
 An IPv4 entry of a blocklist also covers ISATAP addresses (RFC 5214 §6.1: the last bits behind ``0:5efe`` or
 ``200:5efe``, whatever the prefix) and Teredo addresses (RFC 4380 §4: the server's address, and that of the
 client's NAT). These do not form ranges, so the IPv4 address is taken out of each IPv6 address that is looked
-up. An allowlist does not cover them.
+up, and a sweep leaves out those that `carriers` names. An allowlist does not cover them.
 
 IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover ``::ffff:0:0/96`` (``::/0``,
 ``::/8``) is cut around it: it says nothing about IPv4.
@@ -22,6 +22,8 @@ IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover `
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,12 +38,69 @@ _NAT64 = 0x0064FF9B << 96
 _6TO4, _6TO4_SHIFT = 0x2002 << 112, 80
 _TEREDO, _ISATAP = 0x20010000, 0x00005EFE
 _V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
+_WORD = 0xFFFFFFFF
+_UNIVERSAL = 0x02000000
+"""In an ISATAP address: the IPv4 address behind it is a public one (RFC 5214 §6.1)."""
+_LARGEST = 1 << 48
+"""Addresses; ranges of more are not searched for carriers: no sweep has so many."""
+_PARTS = 1 << 20
+"""Ranges that one range of Teredo addresses may be cut into; where it would be more, it is left out whole."""
+
+
+def _v4(merged: list[Range]) -> list[Range]:
+    """The IPv4 addresses among these, as 32-bit numbers."""
+    within = [(max(first, _V4_FIRST), min(last, _V4_LAST)) for first, last in merged]
+    return [(first & _WORD, last & _WORD) for first, last in within if first <= last]
+
+
+def carriers(ranges: list[Range], blocked: list[Range]) -> list[Range]:
+    """Of these ranges, the ISATAP and Teredo addresses in which an IPv4 address of `blocked` stands; as
+    `Blocklist.allowed` judges each of them. Both are as `lzr.ranges.union` gives them. Ranges of more than
+    2^48 addresses are passed over.
+    """
+    v4, found = _v4(blocked), []
+    for first, last in ranges if v4 else ():
+        if last <= _V4_LAST or last - first >= _LARGEST:
+            continue
+        top, end = first >> 32, last >> 32
+        if top == end and top & ~_UNIVERSAL & _WORD != _ISATAP and top >> 64 != _TEREDO:  # mostly
+            continue
+        for hi in range(first >> 64, (last >> 64) + 1):
+            low = first & _LOW if hi == first >> 64 else 0
+            high = last & _LOW if hi == last >> 64 else _LOW
+            found += [(hi << 64 | a, hi << 64 | b) for a, b in _carriers(hi, low, high, v4) if hi]
+    return found
+
+
+def _carriers(hi: int, low: int, high: int, v4: list[Range]) -> Iterator[Range]:
+    """The lower halves from `low` to `high` of carriers whose upper half is `hi`."""
+    tops = range(low >> 32, (high >> 32) + 1)
+    for top in (_ISATAP, _ISATAP | _UNIVERSAL):
+        if top in tops:
+            ends = max(low, top << 32) & _WORD, min(high, top << 32 | _WORD) & _WORD
+            yield from ((top << 32 | a, top << 32 | b) for a, b in _meeting(v4, *ends))
+    if hi >> 32 != _TEREDO:
+        return
+    if len(tops) * len(v4) > _PARTS or any(_meeting(v4, hi & _WORD, hi & _WORD)):  # the server
+        yield low, high
+        return
+    for top in tops:  # what stands behind it is the client's address, its bits inverted
+        ends = _WORD - (min(high, top << 32 | _WORD) & _WORD), _WORD - (max(low, top << 32) & _WORD)
+        yield from ((top << 32 | _WORD - b, top << 32 | _WORD - a) for a, b in _meeting(v4, *ends))
+
+
+def _meeting(v4: list[Range], first: int, last: int) -> Iterator[Range]:
+    """What these ranges have of the numbers from `first` to `last`."""
+    at = bisect_left(v4, (first, first))
+    at -= bool(at and v4[at - 1][1] >= first)
+    while at < len(v4) and v4[at][0] <= last:
+        yield max(first, v4[at][0]), min(last, v4[at][1])
+        at += 1
 
 
 def _forms(merged: list[Range]) -> list[Range]:
     """The IPv6 addresses that reach the hosts of the IPv4 addresses in `merged`, in order."""
-    within = [(max(first, _V4_FIRST), min(last, _V4_LAST)) for first, last in merged]
-    v4 = [(first & 0xFFFFFFFF, last & 0xFFFFFFFF) for first, last in within if first <= last]
+    v4 = _v4(merged)
     nat64 = [(_NAT64 | first, _NAT64 | last) for first, last in v4]
     rest = (1 << _6TO4_SHIFT) - 1
     return nat64 + [(_6TO4 | first << _6TO4_SHIFT, _6TO4 | last << _6TO4_SHIFT | rest) for first, last in v4]

@@ -54,6 +54,8 @@ def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
 
 
 def test_who_is_blocked_or_not_allowed_is_not_in_it_and_that_is_said() -> None:
+    isatap = made("2001:db8::5efe:192.0.2.1,2001:db8::1", blocklist="192.0.2.0/24")
+    assert isatap.sentence == "2 pairs: 1 address, 2 ports; 1 blocked, not allowed or nobody's are left out"
     sweep = made("192.0.2.0/24", blocklist="192.0.2.0/28", allowlist="192.0.2.0/27")
     assert sweep.total == 32
     assert (

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr import addresses
-from lzr.targets.blocklist import Blocklist, Prefixes
+from lzr.ranges import union
+from lzr.rows import V4_MAPPED
+from lzr.targets.blocklist import Blocklist, Prefixes, carriers
 from tests.effort import examples
 
 _LOW = (1 << 64) - 1
@@ -160,6 +162,46 @@ def test_an_ipv4_entry_of_a_blocklist_covers_what_has_it_inside() -> None:
     for host in forms:
         assert policy.allowed(*columns([host])).tolist() == [False]
     assert not Blocklist.parse("", "192.0.2.7").allowed(*columns(forms)).any(), "an allowlist names none"
+
+
+_CARRIERS = (
+    (0x2001_0DB8 << 32, 0x5EFE),
+    (0x2001_0DB8 << 32, 0x0200_5EFE),
+    (0x2001_0000_C000_0207, 0x8000_0000),
+)
+
+
+@pytest.mark.attack
+@settings(max_examples=examples(200), deadline=None)
+@given(data=st.data())
+def test_a_sweep_leaves_out_whom_a_list_would_skip(data: st.DataObject) -> None:
+    """IPv6 ranges around addresses that carry IPv4 ones: what is named is what is not allowed one by one."""
+    near = st.integers(0, 12).map(lambda more: 0xC000_0200 + more)
+    v4 = [sorted((data.draw(near), data.draw(near))) for _ in range(data.draw(st.integers(0, 3)))]
+    blocked = union((V4_MAPPED | first, V4_MAPPED | last) for first, last in v4)
+    hi, top = data.draw(st.sampled_from(_CARRIERS))
+    ends = st.sampled_from((0, 0xC000_0200, 0x3FFF_FDF0, 0xFFFF_FFF0)).flatmap(
+        lambda at: st.integers(-3, 15).map(lambda more: (hi << 64 | top << 32) + at + more)
+    )
+    first = data.draw(ends)
+    ranges = [(first, first + data.draw(st.integers(0, 30)))]
+    every = list(range(ranges[0][0], ranges[0][1] + 1))
+    policy = Blocklist(Prefixes(blocked))
+    halves = [
+        np.array(half, np.uint64) for half in zip(*((one >> 64, one & _LOW) for one in every), strict=True)
+    ]
+    named = {one for low, high in carriers(ranges, blocked) for one in range(low, high + 1)}
+    assert sorted(named) == [
+        one for one, good in zip(every, policy.allowed(*halves).tolist(), strict=True) if not good
+    ]
+
+
+def test_ranges_in_which_carriers_are_too_many_to_be_told_apart() -> None:
+    blocked = [(V4_MAPPED | at << 8, V4_MAPPED | at << 8) for at in range(1, 2000)]
+    wide = 0x2001_0000_C000_0207 << 64
+    assert carriers([(wide, wide + (1 << 42) - 1)], blocked) == [(wide, wide + (1 << 42) - 1)]
+    assert not carriers([(0x2000 << 112, (0x4000 << 112) - 1)], blocked), "no sweep has so many"
+    assert not carriers([(wide, wide + 5)], [])
 
 
 def test_the_allowlist_is_narrowed_by_the_blocklist() -> None:
