@@ -72,9 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--asked",
+        action="append",
+        default=[],
         metavar="FILE",
         help="what the newer scan covered, where its metadata cannot tell (zmap | lzr): a network, range or "
-        "address a line, with :PORT or without; - is stdin",
+        "address a line, with :PORT or without; - is stdin; several add up",
     )
     parser.add_argument("--old-metadata", metavar="FILE", help="the metadata of the older scan")
     parser.add_argument("--new-metadata", metavar="FILE", help="the metadata of the newer scan")
@@ -87,7 +89,7 @@ def _run(options: argparse.Namespace, found: list[int]) -> int:
         raise UsageError("--confirm prints a list and --json objects: ask for one of them")
     if options.old == options.new == "-":
         raise UsageError("only one of the two scans can come from stdin")
-    if options.asked == "-" in (options.old, options.new):
+    if [options.old, options.new, *options.asked].count("-") > 1:
         raise UsageError("a scan and who was asked cannot both come from stdin: name a file for one of them")
     ignored = [kind.strip() for kind in options.ignore.split(",") if kind.strip()]
     for kind in ignored:

@@ -59,19 +59,35 @@ def main(argv: list[str]) -> int:
         if options.command == "help":
             _parser().print_help()
             return OK
-        addresses = [part for given in options.source_ip for part in given.split(",") if part]
+        _check_taken(options)
+        addresses = [part.strip() for given in options.source_ip for part in given.split(",")]
+        _numbers(addresses)  # raises for what is none, also where all addresses are covered already
         if options.command == "status":
             return _status()
         with _alone():
             if options.command == "on":
-                return _on(addresses, _ports(options.source_port), options.guard, options.interface)
-            return _off(addresses, _ports(options.source_port) if options.source_port else None)
+                return _on(addresses, _ports(options.source_port), options.guard or "auto", options.interface)
+            return _off(addresses, None if options.source_port is None else _ports(options.source_port))
     except (GuardError, UsageError) as error:
         print(safetext.line(f"lzr guard: {error}"), file=sys.stderr)
         return MISTAKE
     except ToolError as error:
         print(safetext.line(f"lzr guard: {guard.forbidden() if error.forbidden else error}"), file=sys.stderr)
         return MISTAKE
+
+
+def _check_taken(options: argparse.Namespace) -> None:
+    """Raises GuardError for an option that the command would not look at."""
+    given = {
+        "--source-ip": bool(options.source_ip),
+        "--source-port": options.source_port is not None,
+        "--interface": options.interface is not None,
+        "--guard": options.guard is not None,
+    }
+    taken = {"on": tuple(given), "off": ("--source-ip", "--source-port"), "status": ()}[options.command]
+    for flag, is_given in given.items():
+        if is_given and flag not in taken:
+            raise GuardError(f"{flag} is not for lzr guard {options.command}")
 
 
 @contextlib.contextmanager
@@ -114,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         "--interface", "-i", "--sendInterface", metavar="NAME", help="where --guard ingress drops"
     )
     parser.add_argument(
-        "--guard", choices=("auto", "output", "ingress"), default="auto", help="how it guards"
+        "--guard", choices=("auto", "output", "ingress"), help="how it guards (default: auto)"
     )
     return parser
 

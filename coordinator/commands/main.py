@@ -202,6 +202,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
     gc.disable()  # what is loaded stays: looking for garbage in it would take 13 ms
     _widen_stdin()
+    from coordinator.commandline import configfile
     from lzr.errors import UsageError
     from lzr.options import parse
 
@@ -209,7 +210,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     stream = launched = None
     try:
         _need(0 if _HELP.intersection(argv) else ROOM)
-        options = parse.parse(argv, _read_config)
+        options = parse.parse(argv, configfile.read)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
         if options.target_ports and options.dryrun:
@@ -241,7 +242,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         if _is_gone("lzr"):
             return MISTAKE
         raise
-    except _Interrupted as error:
+    except configfile.SignalError as error:
         return 128 + error.number
     except MemoryError as error:
         why = str(error) if isinstance(error, _NoRoom) else _NO_MEMORY
@@ -285,46 +286,6 @@ def _stdin(options: Options) -> Stream | None:
     if trouble := standard.stdin_trouble():
         raise UsageError(trouble)
     return Stream(0)
-
-
-class _Interrupted(Exception):
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-def _read_config(path: str) -> bytes:
-    """A configuration file, which may be a FIFO. Raises OSError, or _Interrupted by a signal that waits."""
-    import stat
-
-    if not stat.S_ISFIFO(os.stat(path).st_mode):
-        with open(path, "rb") as file:
-            return file.read()
-    import time
-
-    from coordinator.files.filereader import FileReader
-    from coordinator.files.opening import Interrupted
-
-    def pause(seconds: float) -> bool:
-        time.sleep(seconds)
-        return bool(_pending())
-
-    try:
-        return FileReader(
-            pause, lambda sentence: print(safetext.line(f"lzr: {sentence}"), file=sys.stderr)
-        ).whole(path)
-    except Interrupted:
-        raise _Interrupted(min(_pending())) from None
-
-
-def _pending() -> set[int]:
-    """Signals that are held back, except those that our parent has set to be ignored."""
-    import signal
-
-    return {
-        int(number)
-        for number in signal.sigpending()
-        if number in _ENDINGS and signal.getsignal(number) is not signal.SIG_IGN
-    }
 
 
 def _answer(answer: parse.ShowText) -> int:

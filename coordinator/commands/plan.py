@@ -24,6 +24,7 @@ from lzr.analysis.plantext import PlanFigures, Point
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.flow.handshakeorders import MOST
 from lzr.options import handshakes as choice
+from lzr.options.kinds.kind import real_number
 from lzr.protocols import BY_NAME
 
 NAME = "plan"
@@ -50,6 +51,9 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, _FLAGS))
+    if asked.file is None and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError("name a file of results, as in: lzr plan scan.json -o order.toml")
+    asked.file = "-" if asked.file is None else asked.file
     about = _about(asked)
     if asked.output == "-":
         status, text, report = _learn(asked, about)
@@ -180,7 +184,7 @@ def _metadata(path: str) -> tuple[tuple[str, ...], int]:
 def _share(text: str) -> float:
     """A share: 0.995, 99.5% or 99.5."""
     try:
-        value = float(text.removesuffix("%"))
+        value = real_number(text.removesuffix("%"))
     except ValueError:
         value = -1.0
     if text.endswith("%") or 1 < value <= 100:
@@ -193,7 +197,8 @@ def _share(text: str) -> float:
 def _count(text: str) -> float:
     units = {"k": 1e3, "m": 1e6, "g": 1e9}
     try:
-        value = float(text[:-1]) * units[text[-1].lower()] if text[-1:].lower() in units else float(text)
+        factor = units.get(text[-1:].lower(), 0.0)
+        value = real_number(text[:-1]) * factor if factor else real_number(text)
     except ValueError:
         value = 0.0
     if not 1 <= value < 1e18:
@@ -225,7 +230,7 @@ def _parser() -> running.Parser:
         "which port, and write the file for lzr -handshakes-by-port.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", nargs="?", default="-", help="results of the scan (default: standard input)")
+    parser.add_argument("file", nargs="?", help="results of the scan (default: standard input)")
     parser.add_argument(
         "-o", "--output", default="-", metavar="FILE", help="the order, as TOML (default: stdout)"
     )

@@ -60,7 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the run's metadata (default: NAME.metadata.json beside the results)",
     )
     parser.add_argument("--old-metadata", metavar="FILE", help="those of the older scan")
-    parser.add_argument("--asked", metavar="FILE", help="what the newer scan covered, as lzr diff takes it")
+    parser.add_argument(
+        "--asked",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what the newer scan covered, as lzr diff takes it; several add up",
+    )
     return parser
 
 
@@ -68,10 +74,10 @@ def _run(options: argparse.Namespace) -> int:
     plotly = None if options.static else _plotly()
     if options.scan == options.older == "-":
         raise UsageError("only one of the two scans can come from stdin")
-    if options.asked == "-" and "-" in (options.scan, options.older):
+    if [options.scan, options.older, *options.asked].count("-") > 1:
         raise UsageError("a scan and who was asked cannot both come from stdin: name a file for one of them")
     metadata, metadata_name = askedhosts.given(options.metadata, options.scan)
-    read = (options.scan, options.older, metadata_name, options.old_metadata, options.asked)
+    read = (options.scan, options.older, metadata_name, options.old_metadata, *options.asked)
     inputs = tuple(path for path in read if path)
     with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
         connection = connect(memory=comparefiles.MEMORY, files=True)

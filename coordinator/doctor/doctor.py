@@ -7,6 +7,7 @@ nothing is sent to the target.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import socket
@@ -15,11 +16,13 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
+from coordinator.commandline import configfile
 from coordinator.doctor import checks, facts, outputrules, portways, probing
 from coordinator.doctor.checks import FAULT, NOTE, OK, WARNING, Finding, ScanNeeds
 from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, users
-from lzr import __version__, safetext
+from lzr import __version__, addresses, safetext
+from lzr.addresstext import ranges_of
 from lzr.errors import UsageError, printable
 from lzr.exitstatus import MISTAKE
 from lzr.options import parse
@@ -60,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     try:
-        options = parse.parse(words)
+        options = parse.parse(words, configfile.read)
         found = examine(options, None if target is None else _address(target))
     except UsageError as error:
         return _mistake(error)
@@ -122,35 +125,47 @@ def examine(options: Options, target: str | None) -> list[Finding]:
 def _split(argv: Sequence[str]) -> tuple[list[str] | None, str | None, bool]:
     """(a scan's words, or None where help is asked for; the target; whether --json). Raises UsageError."""
     words: list[str] = []
-    target: str | None = None
+    targets: list[str] = []
     as_json = False
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        flag, equals, _ = word.partition("=")
         if word in ("-h", "-help", "--help"):
             return None, None, False
         if word in ("--json", "-json"):
             as_json = True
         elif word.startswith("-"):
             words.append(word)
-            row = parse.FLAGS.get(flag[2:] if flag.startswith("--") else flag[1:])
-            if row is not None and row.kind.bare is None and not equals and rest:
+            row = parse.FLAGS.get(_name(word))
+            if row is not None and row.kind.bare is None and "=" not in word and rest:
                 words.append(rest.pop(0))
-        elif target is not None:
-            raise UsageError(f"{printable(word)}: one target is enough")
         else:
-            target = word
-    return words, target, as_json
+            targets.append(word)
+    if any(parse.FLAGS.get(_name(word)) is parse.FLAGS["p"] for word in words if word.startswith("-")):
+        words += targets  # they are what the flags of a sweep need
+    elif len(targets) > 1:
+        raise UsageError(f"{printable(targets[1])}: one target is enough")
+    return words, targets[0] if targets else None, as_json
+
+
+def _name(word: str) -> str:
+    """The name of a flag, without its dashes and its value."""
+    return word.partition("=")[0].removeprefix("-").removeprefix("-")
 
 
 def _address(text: str) -> str:
-    """An address of `address`, `address:port`, `[v6]:port` or a name. Raises UsageError."""
+    """An address of `address`, `address:port`, `[v6]:port`, a network, a range or a name.
+
+    Raises UsageError.
+    """
     for form in (text, text.rpartition(":")[0].strip("[]"), text.strip("[]")):
         try:
             return str(ipaddress.ip_address(form))
         except ValueError:
             continue
+    with contextlib.suppress(ValueError):
+        first, last = ranges_of(text)[0]
+        return addresses.text(*divmod(min(first + 1, last), 1 << 64))  # the first is nobody's in a network
     name = text.rpartition(":")[0] or text
     try:
         return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])

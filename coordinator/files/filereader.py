@@ -25,16 +25,21 @@ for ever."""
 
 class FileReader:
     """pause: waits so many seconds, returns whether the user wants to end. say: takes a sentence about what
-    is waited for.
+    is waited for. most: bytes that a file has at most; what: how a file is called.
     """
 
     def __init__(
         self,
         pause: Callable[[float], bool] = lambda _: False,
         say: Callable[[str], None] = lambda _: None,
+        *,
+        most: int = _MOST,
+        what: str = "list",
     ) -> None:
         self.pause = pause
         self.say = say
+        self._most = most
+        self._what = what
         self._kept: dict[str, bytes] = {}
 
     def whole(self, path: str) -> bytes:
@@ -82,8 +87,8 @@ class FileReader:
                 return b"".join(chunks)
             chunks.append(chunk)
             length += len(chunk)
-            if length > _MOST:
-                raise UsageError(f"{path} is no list: it has more than {_MOST >> 20} MiB")
+            if length > self._most:
+                raise UsageError(f"{path} is no {self._what}: it has more than {self._most >> 20} MiB")
 
     def _await(self, descriptor: int, sentence: str) -> None:
         waited = 0.0

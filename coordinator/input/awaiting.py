@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import Protocol
 
@@ -122,11 +123,15 @@ def nothing(intake: Intake, options: Options) -> tuple[str, bool]:
 
     Raises UsageError where it is the user's mistake.
 
-    An empty input is none: ZMap may have found nothing.
+    An empty input is none: ZMap may have found nothing. But where it comes from a pipe its writer may have
+    failed, which nobody here can see.
     """
     fates = intake.fates
     if not fates.read:
-        return "the input is empty: nothing to scan", False
+        why = "the input is empty: nothing to scan"
+        if not _from_pipe(options):
+            return why, False
+        return f"{why}; see whether what writes into the pipe (zmap) has failed", True
     if fates.rejected == fates.read:
         raise UsageError(_useless("no line of the input can be used", intake, options))
     if fates.rejected + fates.unresolved == fates.read:
@@ -149,6 +154,13 @@ def nothing(intake: Intake, options: Options) -> tuple[str, bool]:
     if fates.blocklisted and known == fates.read and chosen and lists:
         raise UsageError(f"{said} ({lists})")
     return said, bool(fates.blocklisted)
+
+
+def _from_pipe(options: Options) -> bool:
+    try:
+        return options.input_file is None and stat.S_ISFIFO(os.fstat(0).st_mode)
+    except OSError:
+        return False
 
 
 def _lists(options: Options) -> tuple[tuple[str, tuple[str, ...]], ...]:

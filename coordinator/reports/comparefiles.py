@@ -44,18 +44,19 @@ def compared(
     *,
     old_metadata: str | None = None,
     new_metadata: str | None = None,
-    listed: str | None = None,
+    listed: Collection[str] = (),
     kinds: tuple[str, ...] = KINDS,
     columns: Collection[str] = compareservices.READ,
     name: str,
 ) -> tuple[Compared, Coverage]:
     """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
 
-    columns: of `new`; `old` has those that are compared. name: of the command, for what is said on stderr.
+    listed: files of --asked. columns: of `new`; `old` has those that are compared. name: of the command, for
+    what is said on stderr.
     """
     before, _ = askedhosts.given(old_metadata, old)
     now, _ = askedhosts.given(new_metadata, new)
-    parts = askedhosts.listed(listed) if listed is not None else ()
+    parts = tuple(part for path in listed for part in askedhosts.listed(path))
     readings = []
     for table, path, kept in (("old", old, compareservices.READ), ("new", new, columns)):
         with Bar(f"reading {printable(path)}") as bar:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from lzr.errors import nearest, printable, suggest
 from lzr.options.table import ACTIONS, TABLE
+from lzr.options.typography import typography
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,9 +186,6 @@ answers are always checked
 
 _TEMPLATE = "nmap's timing templates are not known; --rate N and -t SECONDS are"
 
-_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\uff0d"
-_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a"
-_BLANKS = "\u00a0\u1680\u2002\u2003\u2007\u2009\u200a\u200b\u202f\u205f\u2060\u3000\ufeff"
 _BEGINNINGS = ("http://", "https://", "tcp://")
 _LISTS = ".txt .csv .json .jsonl .ndjson .lst .list .gz .zst .log .tsv .xml .gnmap .in .out .dat .pcap"
 _ENDINGS = tuple(_LISTS.split())
@@ -208,25 +206,6 @@ def _read(table: str) -> dict[str, str]:
 
 
 _HINTS = _read(_TABLE)
-
-
-def quoted(word: str) -> bool:
-    """Whether a word begins with a quotation mark that a shell does not know."""
-    return word[:1] in _QUOTES and bool(word)
-
-
-def typography(word: str) -> str:
-    """What is wrong with a word copied from a page that has typographic dashes, quotes or blanks."""
-    if word[:1] in _DASHES and word:
-        name = word.lstrip(_DASHES + "-")
-        dash = "--" if word[0] != "\u2212" and len(name.partition("=")[0]) > 2 and name.islower() else "-"
-        shown = dash + printable(name)
-        return f"begins with a dash that is none for a shell (copied from a page?); write {shown}"
-    if quoted(word):
-        return "begins with a quotation mark that is none for a shell (copied from a page?); write ' or \""
-    if any(blank in word for blank in _BLANKS):
-        return "holds a blank that is none for a shell (copied from a page?); type it anew"
-    return ""
 
 
 def option(flag: str, name: str, flags: Mapping[str, Option], negated: Mapping[str, Option]) -> str:
@@ -298,10 +277,26 @@ def value(row: Option, text: str) -> str:
         return (
             "--rate none is no limit" if row.attr == "rate" and text.strip("0.") in ("", "-1", "inf") else ""
         )
+    if row.attr in ("target_ports", "source_port"):
+        return _ports(text, f"-{row.short}")
     if row.attr == "verbosity":
         return "-v takes a number from 0 to 5"
     if row.attr == "max_targets" and text.startswith("-"):
         return "-n takes a number of targets, or with -p a percentage"
+    return ""
+
+
+def _ports(text: str, flag: str) -> str:
+    """The same for ports."""
+    low, dash, high = text.partition("-")
+    if text in ("-", "all", "any") and flag == "-p":
+        return "all ports are -p 0-65535"
+    if dash and not (low and high) and (low + high).isdigit():
+        return f"write both ends: {flag} {low or '1'}-{high or '65535'}"
+    if text.lower().startswith(("t:", "u:", "s:")) or text.lower().endswith(("/tcp", "/udp", "/sctp")):
+        return f"write the numbers alone, as in {flag} 80; all are of TCP"
+    if _handshake(text):
+        return f"a port is a number; what is asked there is -handshakes {text}"
     return ""
 
 

@@ -1,11 +1,12 @@
 """Parses the command line: argv to Options, or to a text to print.
 
 Flags are written as in Go's ``flag`` package and in ZMap: one dash or two, ``-flag value`` or
-``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. If a flag is given
-several times, the last one counts, except that lists of networks and source addresses add up; inputs,
-filters, ranges of ports and lists of names may not be given twice. The command line takes precedence over the
-configuration file, whose blocklists are added to its own. Whatever argv holds, ``parse`` returns Options or
-raises UsageError or Answer, and nothing else.
+``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. Behind ``--`` there
+are only targets. If a flag is given several times, the last one counts, except that lists of networks and
+source addresses add up; inputs, filters, configuration files, ranges of ports and lists of names may not be
+given twice. The command line takes precedence over the configuration file, whose blocklists are added to its
+own, and in which no option stands twice, not even by two names. Whatever argv holds, ``parse`` returns
+Options or raises UsageError or Answer, and nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 from lzr.errors import UsageError, printable, suggest, wide_text
 from lzr.exitstatus import MISTAKE, OK
 from lzr.options.groups.option import Option
-from lzr.options.kinds import texts
+from lzr.options.kinds import addressing, amounts, texts
 from lzr.options.rules import apply
 from lzr.options.subcommands import PROGRAMS, TEXTS
 from lzr.options.table import ACTIONS, TABLE, Options
@@ -37,6 +38,15 @@ KEYS: dict[str, Option] = {
 }
 """Key of the configuration file → row: the long names."""
 
+
+_LISTED = (
+    *(texts.NAMES, texts.LISTS, addressing.SOURCES, addressing.TARGETS, addressing.PORT_LIST),
+    *(amounts.SHARDS, amounts.WORKERS),
+)
+"""Kinds whose values are several, separated by commas; in the configuration file they may be a list."""
+
+_EITHER = (("log_file", "log_directory"),)
+"""Options of which the one on the command line takes the place of the other in the configuration file."""
 
 _BITS = 128
 """Most bits of a number in the configuration file: TOML has hexadecimal ones of any length, of which Python
@@ -95,7 +105,10 @@ def parse(
             elif before not in (None, values.get(row.attr)):
                 raise UsageError(_twice(row, name, before, values[row.attr]))
         elif row.long == "config":
-            config = str(_parsed(row, name, text))
+            given, config = config, str(_parsed(row, name, text))
+            if given not in ("", config):
+                both = f"{printable(given)} and {printable(config)}"
+                raise UsageError(f"{name} is given twice, with {both}; one file is read")
         elif _parsed(row, name, text):
             raise ShowText(row.long)
     if config:
@@ -104,6 +117,9 @@ def parse(
             kept["blocklist_file"] = values["blocklist_file"] = _together(
                 kept["blocklist_file"], values["blocklist_file"]
             )
+        for pair in _EITHER:
+            if values.keys() & set(pair):
+                kept = {attr: value for attr, value in kept.items() if attr not in pair}
         values = {**kept, **values}
     return apply(values).saying(set(values))
 
@@ -140,17 +156,20 @@ def _asked(argv: Sequence[str]) -> str:
 def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
     """(row, flag as written, value as written) of each flag in turn."""
     i = 0
+    ended = False
     while i < len(argv):
         word = argv[i]
         i += 1
-        if word == "--" and i == len(argv):
-            return
+        if word == "--" and not ended:
+            ended = True
+            continue
         if not word.startswith("-") and _is_target(word):
             yield FLAGS["targets"], "targets", word
             continue
-        if not word.startswith("-") or word in ("-", "--"):
-            at = i if word == "--" else i - 1
-            raise UsageError(_stray(argv[at], argv, at))
+        if ended and word.startswith("-") and _name(word):
+            raise UsageError(f"{printable(word)} stands behind --, where there are no flags any more")
+        if ended or not word.startswith("-") or word == "-":
+            raise UsageError(_stray(word, argv, i - 1))
         flag, equals, text = word.partition("=")
         name = flag[2:] if flag.startswith("--") else flag[1:]
         row = FLAGS.get(name)
@@ -168,11 +187,12 @@ def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
                 raise UsageError(f"{flag} needs a value ({row.metavar})")
             text = argv[i]
             i += 1
-            if text.startswith("-") and _name(text) in FLAGS and (len(text) > 2 or row.attr == "verbosity"):
-                raise UsageError(f"{flag} needs a value ({row.metavar}), but {printable(text)} is a flag")
+            if text.startswith("-") and (text == "--" or _name(text) in FLAGS or _name(text) in NEGATED):
+                what = "ends the flags" if text == "--" else "is a flag"
+                raise UsageError(f"{flag} needs a value ({row.metavar}), but {printable(text)} {what}")
             if not text.isascii() and row.attr not in ("notes", "user_agent"):
                 _check_quotes(flag, text)
-            if text.endswith(",") and i < len(argv) and "," in row.metavar:
+            if text.endswith(",") and i < len(argv) and row.kind in _LISTED:
                 joined = printable(text + argv[i])
                 raise UsageError(f"{flag} takes its values without blanks: {flag} {joined}")
         yield row, flag, text
@@ -195,10 +215,10 @@ def _is_target(word: str) -> bool:
 
 def _check_quotes(flag: str, text: str) -> None:
     """A file may have any name, but one that begins with a quotation mark was quoted by a word processor."""
-    from lzr.options import hints
+    from lzr.options import typography
 
-    if hints.quoted(text):
-        raise UsageError(f"{flag}: {printable(text)} {hints.typography(text)}")
+    if typography.quoted(text):
+        raise UsageError(f"{flag}: {printable(text)} {typography.typography(text)}")
 
 
 def _name(word: str) -> str:
@@ -226,9 +246,9 @@ def _sweeps(argv: Sequence[str]) -> bool:
 
 
 def _unknown(flag: str, name: str) -> str:
-    from lzr.options import hints
+    from lzr.options import hints, typography
 
-    wrong = hints.typography(name)
+    wrong = typography.typography(name)
     if wrong:
         return f"{printable(flag)} {wrong}"
     hint = hints.option(flag, name, FLAGS, NEGATED)
@@ -239,9 +259,9 @@ def _parsed(row: Option, name: str, text: str) -> object:
     try:
         return row.kind.parse(text)
     except ValueError as error:
-        from lzr.options import hints
+        from lzr.options import hints, typography
 
-        hint = hints.value(row, text) or hints.typography(text)
+        hint = hints.value(row, text) or typography.typography(text)
         raise UsageError(f"{name} {printable(text)}: {error}" + (f"; {hint}" if hint else "")) from None
 
 
@@ -270,16 +290,25 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise UsageError(f"--config {where}: is not TOML: {error}") from None
     values: Values = {}
+    said: dict[str, str] = {}
     for key, value in table.items():
         row = KEYS.get(key)
         if row is None:
             raise UsageError(f"--config {where}: unknown key {printable(key)}{suggest(key, KEYS)}")
         name = f"--config {where}: {key}"
+        found: Values = {}
         if row.kind is texts.LISTS and isinstance(value, list):
             parts = [_parsed(row, name, _config_text(where, key, item)) for item in value]
-            values[row.attr] = tuple(path for part in parts for path in part)  # type: ignore[attr-defined]
-            continue
-        _set(values, row, name, _config_text(where, key, value))
+            found[row.attr] = tuple(path for part in parts for path in part)  # type: ignore[attr-defined]
+        elif isinstance(value, list) and len(value) > 1 and row.kind not in _LISTED:
+            raise UsageError(f"{name} takes one value, not {len(value)}")
+        else:
+            _set(found, row, name, _config_text(where, key, value))
+        for attr in found:
+            if attr in said:
+                raise UsageError(f"--config {where}: {said[attr]} and {key} say the same: leave one out")
+            said[attr] = key
+        values |= found
     return values
 
 

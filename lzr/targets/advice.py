@@ -23,23 +23,31 @@ def advice(first: bytes, *, send_syns: bool) -> str:
 
 
 def half_open(first: bytes) -> bool:
-    """Whether this is a complete record of ZMap, and not one of ours with the same fields."""
+    """Whether this is a complete record of ZMap, or the heading of such, and not one of ours with the same
+    fields.
+    """
     names = _all_fields(first)
     return bool(names) and "fingerprint" not in names
 
 
 def result(first: bytes) -> bool:
-    """Whether this is a record of a scan of ours or of the reference's: its connection has ended."""
+    """Whether this is a record of a scan of ours or of the reference's, or the heading of ours: its
+    connection has ended.
+    """
     return {"fingerprint", "HandshakeNum"} <= _all_fields(first)
 
 
 def _all_fields(first: bytes) -> set[str]:
-    """The fields of a JSON object that has all of ZMap's; none if it is no such object."""
+    """The fields of a JSON object, or the columns of a heading, that has all of ZMap's; else none."""
     try:
         record = orjson.loads(first)
     except orjson.JSONDecodeError:
-        return set()
+        record = dict.fromkeys(_cells(first))
     return set(record) if isinstance(record, dict) and set(zmapfields.NEEDED) <= record.keys() else set()
+
+
+def _cells(text: bytes) -> list[str]:
+    return [cell.strip().strip('"') for cell in text.decode("latin-1").split(",")]
 
 
 def _for_zmap(text: bytes) -> str:
@@ -73,7 +81,7 @@ def _names_fields(text: bytes) -> bool:
         except orjson.JSONDecodeError:
             return False
         return isinstance(record, dict) and "saddr" in record and ("sport" not in record or "daddr" in record)
-    cells = [cell.strip().strip('"') for cell in text.decode("latin-1").split(",")]
+    cells = _cells(text)
     return "saddr" in cells and set(cells) <= zmapfields.KNOWN
 
 

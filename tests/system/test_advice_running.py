@@ -75,7 +75,11 @@ def test_an_input_without_a_target_is_a_mistake(arena: Range, results: Path, nam
 @pytest.mark.parametrize(
     ("options", "data", "words"),
     [
-        ((), b"", "the input is empty: nothing to scan"),
+        (
+            (),
+            b"",
+            "the input is empty: nothing to scan; see whether what writes into the pipe (zmap) has failed",
+        ),
         (("-sendSYNs",), b"# nothing yet\n\n", "the input is empty: nothing to scan"),
         (("-sendSYNs", "--shards", "2000"), b"10.0.0.1:80\n", "1 for another shard"),
         (("-sendSYNs",), b"10.0.0.1:9100\nnonsense\n", "1 unusable, 1 printer port"),

@@ -199,7 +199,7 @@ class RunOptions(ResultOptions):
     )
     targets_total: int | None = option(
         WATCHING,
-        amounts.number(1, MANY),
+        amounts.number(1, MANY, thousands=True),
         "how many targets are to come, for the progress bar and the time left",
         default=None,
         on_resume=FREE,

@@ -114,7 +114,7 @@ class SendingOptions(InputOptions):
     max_targets: int | str | None = option(
         PACE,
         amounts.number_or_share(1, MANY),
-        "stop reading after N targets; with -p also a percentage of the pairs, as in 0.5%",
+        "stop reading after N targets (K, M, G allowed); with -p also a percentage of the pairs, as in 0.5%",
         default=None,
         on_resume=FREE,
         short="n",
@@ -122,8 +122,8 @@ class SendingOptions(InputOptions):
     )
     max_results: int | None = option(
         PACE,
-        amounts.number(1, MANY),
-        "stop when exactly N results are recorded",
+        amounts.number(1, MANY, thousands=True),
+        "stop when exactly N results are recorded (K, M, G allowed)",
         default=None,
         on_resume=FREE,
         short="N",

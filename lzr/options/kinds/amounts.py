@@ -11,13 +11,17 @@ _LEAST_RATE = 1e-6
 MOST_SHARDS = 65535
 
 
-def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str = "") -> ValueKind:
-    """A whole number from `low` to `high`; the word `none`, where given, stands for no limit."""
+def number(
+    low: int, high: int, *, metavar: str = "N", unit: str = "", none: str = "", thousands: bool = False
+) -> ValueKind:
+    """A whole number from `low` to `high`; the word `none`, where given, stands for no limit. thousands: K, M
+    and G are understood.
+    """
 
     def parse(text: str) -> int | None:
         if none and text == none:
             return None
-        value = whole_number(text)
+        value = _count(text) if thousands else whole_number(text)
         if not low <= value <= high:
             what = f"must be from {low} to {high}"
             if high >= 10**9:
@@ -29,11 +33,11 @@ def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str
 
 
 def number_or_share(low: int, high: int) -> ValueKind:
-    """A whole number, or a percentage above 0, which stays a text: ``0.5%``."""
+    """A whole number (K, M and G are understood), or a percentage above 0, which stays a text: ``0.5%``."""
 
     def parse(text: str) -> int | str:
         if not text.endswith("%"):
-            value = whole_number(text)
+            value = _count(text)
             if value > high:
                 raise ValueError(f"must be at most {high}, or a percentage")
             if value < low:
@@ -48,6 +52,22 @@ def number_or_share(low: int, high: int) -> ValueKind:
         return f"{show_number(share)}%"
 
     return ValueKind("N[%]", parse)
+
+
+def _count(text: str) -> int:
+    """A whole number, also as ``10K``, ``1.5M`` or ``1G``. Raises ValueError."""
+    factor = _THOUSANDS.get(text[-1:].lower(), 0.0)
+    try:
+        if not factor:
+            return whole_number(text)
+        value = real_number(text[:-1]) * factor
+    except ValueError as error:
+        if "large" in str(error):
+            raise
+        raise ValueError("must be a whole number (K, M and G allowed)") from None
+    if value != int(value):
+        raise ValueError("must be a whole number (K, M and G allowed)")
+    return int(value)
 
 
 def seconds(*, positive: bool = False) -> ValueKind:
@@ -156,6 +176,8 @@ def _workers(text: str) -> object:
         channel, _, count = part.partition("=")
         if channel.strip() not in ("flow", "collect"):
             raise ValueError("the channels are flow and collect, as in flow=6,collect=2")
+        if channel.strip() + "_workers" in counts:
+            raise ValueError(f"names {channel.strip()} twice")
         counts[channel.strip() + "_workers"] = _worker_count(count.strip())
     return counts
 

@@ -179,6 +179,9 @@ def test_what_a_list_says_was_asked_is(run: Run, tmp_path: Path) -> None:
     assert found(objects) == {("10.0.0.1", 80): ("gone", "no answer"), ("10.0.0.9", 80): ("appeared", None)}
     assert objects[-1]["summary"]["not_asked"] == 1
     assert status == 1
+    (tmp_path / "more").write_text("10.0.0.1:81\n")
+    both = ("--asked", str(tmp_path / "more"), "--asked", str(tmp_path / "asked"))
+    assert run(old, [a_record("10.0.0.9", 80)], *both)[1][-1]["summary"]["not_asked"] == 0
 
 
 def test_of_several_records_of_a_service_the_best_counts(run: Run) -> None:

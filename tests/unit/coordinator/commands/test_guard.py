@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from coordinator.commands import guard
-from coordinator.guard.firewall import GuardError
+from coordinator.guard.firewall import GuardError, Standing
+from tests.commandline import in_process
+from tests.rows import every_row
 
 
 @pytest.mark.parametrize("text", ["", "x", "1-x", "-5", "9" * 5000, f"1-{'9' * 5000}"])
@@ -26,3 +30,26 @@ def test_off_counts_what_a_killed_scan_has_left(
     monkeypatch.setattr(guard.guard, "clean", lambda: left_behind)
     assert guard._off([], None) == status
     assert ("there was no guard" in capsys.readouterr().err) is bool(status)
+
+
+@every_row(
+    [
+        ("on --source-ip=", "'' is not a source address"),
+        ("on --source-ip nosuch", "'nosuch' is not a source address"),
+        ("on --source-ip 192.0.2.1,", "'' is not a source address"),
+        ("off --source-ip=", "'' is not a source address"),
+        ("off --source-port=", "'' is not a range of source ports"),
+        ("off --interface lo", "--interface is not for lzr guard off"),
+        ("off --guard output", "--guard is not for lzr guard off"),
+        ("status --source-ip 192.0.2.1", "--source-ip is not for lzr guard status"),
+        ("status -s 80", "--source-port is not for lzr guard status"),
+    ]
+)
+def test_nothing_that_is_given_is_left_aside(line: str, sentence: str) -> None:
+    """`off --source-ip=$NOTHING` would take all away; where a wide guard stands `on` looks at nothing."""
+    wide = Standing("lzr_manual_32768_61000", "nft")
+    wide.wide = True
+    with mock.patch.object(guard.guard, "standing", return_value=[wide]), mock.patch.object(guard, "_off"):
+        done = in_process("guard", *line.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr

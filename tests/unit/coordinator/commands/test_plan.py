@@ -250,3 +250,22 @@ def test_one_port_is_no_ports(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert status == 0
     assert "services on 1 port," in out or "services on 1 port (" in out
     assert "services on 1 port." in (tmp_path / "order.toml").read_text()
+
+
+def test_nothing_is_read_from_a_terminal_without_a_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = os.openpty()
+    with open(theirs) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        assert run(capsys, *NAMED) == (
+            2,
+            "",
+            "lzr plan: name a file of results, as in: lzr plan scan.json -o order.toml\n",
+        )
+    os.close(ours)
+
+
+def test_numbers_are_of_plain_digits(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--max-packets", "\u0663\u0660\u0660"), ("--coverage", "\u0661"), ("--coverage", "9_9")):
+        assert run(capsys, scan, *NAMED, *words)[0] == 2

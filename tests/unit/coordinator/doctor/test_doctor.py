@@ -81,6 +81,8 @@ def test_words_are_a_scans_flags_a_target_and_json() -> None:
     assert doctor._split(["-h"])[0] is None
     with pytest.raises(UsageError, match="one target is enough"):
         doctor._split(["a", "b"])
+    sweep = (["-p", "80", "192.0.2.0/24", "192.0.2.1"], "192.0.2.0/24", False)
+    assert doctor._split(["-p", "80", "192.0.2.0/24", "192.0.2.1"]) == sweep
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,8 @@ def test_words_are_a_scans_flags_a_target_and_json() -> None:
         ("[2001:db8::7]:80", "2001:db8::7"),
         ("[2001:db8::7]", "2001:db8::7"),
         ("localhost:80", ("127.0.0.1", "::1")),
+        ("192.0.2.0/24", "192.0.2.1"),
+        ("192.0.2.7-192.0.2.7", "192.0.2.7"),
     ],
 )
 def test_a_target(text: str, address: Any) -> None:

@@ -58,5 +58,14 @@ def test_there_is_always_something_to_say(line: bytes, send_syns: bool) -> None:
 def test_a_record_of_a_scan_is_no_half_open_connection() -> None:
     ours = RECORD[:-1] + b',"HandshakeNum":0,"fingerprint":"http"}'
     assert (half_open(RECORD), result(RECORD)) == (True, False)
+    heading = b"saddr,daddr,sport,dport,seqnum,acknum,window"
+    assert (half_open(heading), result(heading)) == (True, False)
+    assert (
+        half_open(heading + b",HandshakeNum,fingerprint"),
+        result(heading + b',"HandshakeNum",fingerprint'),
+    ) == (
+        False,
+        True,
+    )
     assert (half_open(ours), result(ours)) == (False, True)
     assert not any(told(b"[1]") or told(b"10.0.0.1:80") for told in (half_open, result))
