@@ -65,7 +65,8 @@ class _Conversation:
                 self.said.asked += segment.data
             return
         if segment.flags & SYN:
-            self.awaited = segment.seq + 1 & _MASK
+            if not self.said.answer:  # later it is a repeat
+                self.awaited = segment.seq + 1 & _MASK
             return
         if self.said.answer and segment.time - self.last > GROWTH:
             self.done = True

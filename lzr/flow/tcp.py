@@ -22,6 +22,7 @@ from lzr.kernels import NATIVE, in_c
 from lzr.layout import AGES, COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import cookie, flow_key
+from lzr.protocols._firstreply import goes_on
 from lzr.rows import (
     ACK,
     FIN,
@@ -318,15 +319,18 @@ def take_data(
     """Take the new data of SEGMENT rows: (n,) starts in `buffer`, (n,) lengths, (n,) bool whether it is
     enough.
 
-    Enough is `enough` bytes, or a line of `line` bytes, or whatever comes with a FIN.
+    Enough is `enough` bytes, or a line of `line` bytes after which no more is announced, or whatever comes
+    with a FIN.
     """
     ahead = rows["rcv"][slots] - segments["seq"]
     starts = segments["data_at"] + ahead
     lengths = segments["data_len"] - ahead
     rows["rcv"][slots] += lengths
     last = np.frombuffer(buffer, np.uint8)[starts + lengths - 1]
-    fin = segments["flags"] & FIN != 0
-    return starts, lengths, fin | (lengths >= enough) | ((lengths >= line) & (last == 0x0A))
+    done = (segments["flags"] & FIN != 0) | (lengths >= enough)
+    for at in np.flatnonzero((lengths >= line) & (last == 0x0A) & ~done).tolist():
+        done[at] = not goes_on(bytes(buffer[starts[at] : starts[at] + lengths[at]]))
+    return starts, lengths, done
 
 
 def _native_outcome_rows(

@@ -277,6 +277,22 @@ end:
     return result;
 }
 
+/* _firstreply.goes_on: whether a short reply that ends a line, of five bytes at least, says itself that more comes */
+static int goes_on(const uint8_t *reply, size_t size)
+{
+    if (memcmp(reply, "HTTP/", 5) == 0 || memcmp(reply, "RTSP/", 5) == 0)
+        return memcmp(reply + size - 2, "\n\n", 2) != 0 && memcmp(reply + size - 3, "\n\r\n", 3) != 0;
+    for (size_t i = 0; i < 3; i++)
+        if (reply[i] < '0' || reply[i] > '9')
+            return 0;
+    if (reply[3] != '-')
+        return 0;
+    size_t last = size - 1;
+    while (last > 0 && reply[last - 1] != '\n')
+        last--;
+    return size - last < 4 || reply[last + 3] != ' ' || memcmp(reply + last, reply, 3) != 0;
+}
+
 /* (flows, slots, segments, buffer, enough, line, starts, lengths, done) -> how many are done
  *
  * The new data of each segment is taken, and is enough by itself or not. */
@@ -318,8 +334,10 @@ PyObject *lzr_take_data(PyObject *self, PyObject *const *args, Py_ssize_t count)
         starts[i] = s->data_at + ahead;
         lengths[i] = s->data_len - ahead;
         flow->rcv += lengths[i];
+        const uint8_t *reply = buffer + starts[i];
         done[i] = s->flags & FLAG_FIN || lengths[i] >= enough ||
-                  (lengths[i] >= line && buffer[s->data_at + s->data_len - 1] == '\n');
+                  (lengths[i] >= line && reply[lengths[i] - 1] == '\n' &&
+                   (lengths[i] < 5 || !goes_on(reply, lengths[i])));
         complete += done[i];
     }
     result = PyLong_FromSize_t(complete);

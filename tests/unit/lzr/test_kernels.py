@@ -419,7 +419,11 @@ def test_sent_and_taken(seed: int, count: int) -> None:
     found["data_at"] = np.arange(len(found)) * 1000
     ahead = rows["rcv"][met] - found["seq"]
     fresh = ahead < found["data_len"]
-    buffer = draw.choice(np.frombuffer(b"a\n", np.uint8), 1000 * len(found)).tobytes()
+    buffer = bytearray(draw.choice(np.frombuffer(b"a\r\n", np.uint8), 1000 * len(found) + 20).tobytes())
+    for at in (found["data_at"] + ahead)[fresh].tolist():  # replies whose form says that more comes
+        head = (b"", b"HTTP/", b"RTSP/", b"220-", b"220-\n220 ", b"220-\n221 ", b"22a-")[draw.integers(7)]
+        buffer[at : at + len(head)] = head
+    buffer = bytes(buffer)
 
     def taken() -> Any:
         table = rows.copy()

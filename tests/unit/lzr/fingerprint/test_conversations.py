@@ -40,6 +40,26 @@ def test_pieces_grow_until_there_is_a_line() -> None:
     assert answers(*OPENING, *pieces) == [b"SSH-2.0-x\r\n"]
 
 
+def test_a_line_that_announces_more_is_no_end() -> None:
+    for pieces in (
+        (b"HTTP/1.0 400 Bad Request\r\n", b"Server: x\r\n", b"\r\n"),
+        (b"220-one of two\r\n", b"220 box ready\r\n"),
+    ):
+        sent, at = [], 501
+        for piece in pieces:
+            sent.append(from_server(at, ACK, piece))
+            at += len(piece)
+        later = from_server(at, ACK, b"500 what?\r\n")
+        assert answers(*OPENING, *sent, later) == [b"".join(pieces)]
+
+
+def test_a_repeated_syn_ack_begins_nothing_anew() -> None:
+    first, again = from_server(501, ACK, b"220 m"), from_server(500, SYN | ACK)
+    assert answers(*OPENING, first, again, first, from_server(506, ACK, b"x ESMTP\r\n")) == [
+        b"220 mx ESMTP\r\n"
+    ]
+
+
 def test_pieces_grow_only_for_a_moment() -> None:
     assert answers(*OPENING, from_server(501, ACK, b"220"), from_server(504, ACK, b" x\r\n", 0.3)) == [b"220"]
 

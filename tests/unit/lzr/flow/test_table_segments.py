@@ -61,6 +61,25 @@ def test_a_line_end_settles_it() -> None:
     play.over()
 
 
+@every_row(
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", b"Server: x\r\n", b"\r\n"),
+        (b"RTSP/1.0 200 OK\n", b"CSeq: 1\n", b"\n"),
+        (b"220-one of two\r\n", b"and more\r\n", b"220 box ready\r\n"),
+    ]
+)
+def test_what_announces_more_is_not_settled_by_a_line(first: bytes, second: bytes, last: bytes) -> None:
+    """Small servers write a line at a time: the first tells neither the program nor what the port is for."""
+    play = Play(HELLO)
+    play >> Line() << Sent("A", data=HELLO)
+    at = 1
+    for piece in (first, second):
+        play >> Got("PA", seq=at, ack=6, data=piece) << Sent("A", seq=6, ack=at + len(piece))
+        at += len(piece)
+    play >> Got("PA", seq=at, ack=6, data=last) << Sent("RA", seq=6, ack=at + len(last))
+    play << Ended("data", data=first + second + last)
+
+
 def test_several_pieces_in_one_batch() -> None:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
