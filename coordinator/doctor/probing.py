@@ -18,18 +18,19 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, ScanNeeds
+from coordinator.doctor.checks import FAULT, NOTE, OK, WARNING, Finding, ScanNeeds
 from coordinator.guard import guard
 from coordinator.guard.firewall import GuardError
 from coordinator.guard.guard import Guard
 from coordinator.network import discover
 from coordinator.network.discover import Network
-from coordinator.network.neighbours import NetworkError, NoRouteError
+from coordinator.network.neighbours import NetworkError, NoRouteError, NotAllowedError
 from coordinator.network.netlink import Netlink
 from coordinator.network.ownsources import is_own
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
 from coordinator.network.routing import Routing
 from coordinator.network.survey import ANYWHERE, Address
+from coordinator.processes import rights
 from lzr import addresses
 from lzr.options.table import Options
 from lzr.rows import TARGET, Opening
@@ -62,7 +63,11 @@ def route(options: Options, target: str | None) -> tuple[Finding, Network | None
         finally:
             routing.close()
     except NetworkError as error:
-        return Finding("route", FAULT, str(error)), None
+        # Who is told that a scan needs root is told once.
+        told = isinstance(error, NotAllowedError) and rights.why_not_root_enough(
+            guarded=options.guard != "none"
+        )
+        return Finding("route", NOTE if told else FAULT, str(error)), None
 
 
 def _look_up(routing: Routing, target: str | None) -> Address:

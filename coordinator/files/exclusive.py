@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from coordinator.files.reach import NO_OWNERS
 from lzr.errors import UsageError, printable
 
 NAME = ".lzr.lock"
@@ -42,7 +43,7 @@ def exclusive(place: int, *, wait: bool = True) -> Iterator[None]:
             status = os.fstat(held)
         ours = shared or status.st_uid in (0, os.geteuid(), directory.st_uid)
         closed = not stat.S_IMODE(status.st_mode) & (0o007 if shared else 0o077)
-        if not (stat.S_ISREG(status.st_mode) and ours and closed):
+        if not (stat.S_ISREG(status.st_mode) and ours and (closed or not _has_modes(held, status))):
             raise UsageError(f"{shown} is not ours alone: remove it")
         fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
@@ -71,10 +72,29 @@ def _opened(place: int, directory: os.stat_result, mode: int, shown: str) -> int
             os.fchmod(made, mode)
         elif mode != 0o600:
             _share(made, directory)
-    except OSError:
+    except OSError as error:
+        if error.errno in NO_OWNERS:
+            return made
         os.close(made)
         raise
     return made
+
+
+def _has_modes(held: int, status: os.stat_result) -> bool:
+    """Whether the file system keeps a mode for each file. FAT and many network shares have one for all: there
+    nobody can be kept from the lock, and whoever may read could have us wait.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if os.geteuid() not in (0, status.st_uid):
+        return True
+    try:
+        os.fchmod(held, mode & 0o700)
+        if stat.S_IMODE(os.fstat(held).st_mode) == mode:
+            return False
+        os.fchmod(held, mode)  # as it was: somebody may have it open
+    except OSError as error:
+        return error.errno not in NO_OWNERS
+    return True
 
 
 def _share(held: int, directory: os.stat_result) -> None:

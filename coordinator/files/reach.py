@@ -21,7 +21,8 @@ from lzr.errors import UsageError, printable
 
 _HELD = re.compile(r"/dev/(fd/\d+|stdin|stdout|stderr)|/proc/(self|thread-self|\d+)(/task/\d+)?/fd/\d+", re.A)
 """The kernel's own links to open descriptors, and no other paths: ``/proc/../tmp/x`` may be anybody's."""
-_NO_OWNERS = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_OWNERS = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that have neither owners nor modes: FAT, many network shares."""
 _MOST_LINKS = 40  # as in the kernel, path_resolution(7)
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -66,7 +67,7 @@ def give(descriptor: int, owner: tuple[int, int] | None) -> None:
         if owner is not None:
             os.fchown(descriptor, *owner)
     except OSError as error:
-        if error.errno not in _NO_OWNERS:
+        if error.errno not in NO_OWNERS:
             raise
 
 

@@ -250,7 +250,7 @@ class _Finder:
         try:
             mac = neighbours.resolve(self._kernel, link.index, hop, self._seconds)
         except PermissionError:
-            raise NetworkError(
+            raise neighbours.NotAllowedError(
                 f"finding the MAC of {hop} needs {rights.how_to_get('CAP_NET_ADMIN')}, or give --gateway-mac"
             ) from None
         if mac is None:

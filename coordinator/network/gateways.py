@@ -116,7 +116,7 @@ class Gateways:
                 mac = neighbours.resolve(self._kernel, link.index, gateway.hop, seconds)
             except PermissionError:
                 needed = rights.how_to_get("CAP_NET_ADMIN")
-                raise NetworkError(
+                raise neighbours.NotAllowedError(
                     f"finding the MAC of {gateway.hop} needs {needed}, or give --gateway-mac"
                 ) from None
             if mac is None and behind:

@@ -30,6 +30,10 @@ class NoRouteError(NetworkError):
     """None of the targets that are known so far has a route."""
 
 
+class NotAllowedError(NetworkError):
+    """We may not look for the way: root, or a capability, is missing."""
+
+
 def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes | None:
     """The MAC of a next hop on a link; None if it does not answer. Raises NetworkError, PermissionError."""
     found = entry(kernel, index, hop)

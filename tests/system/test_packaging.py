@@ -316,6 +316,27 @@ def test_an_installation_from_before_the_systems_python_was_replaced_says_so(tmp
     assert run(now, "--version").stdout == "it runs\n"
 
 
+def test_packages_that_python_does_not_look_for_are_found_from_where_the_program_lies(tmp_path: Path) -> None:
+    """As pip's --target, --prefix and --user leave them: for root, the last are another user's."""
+    version = f"python3.{sys.version_info.minor}"
+    for number, folder in enumerate(("", f"lib/{version}/site-packages", f"lib/{version}/dist-packages")):
+        place = tmp_path / str(number)
+        launcher = environment(place, sys.executable)
+        (place / "pyvenv.cfg").unlink()
+        package = place / folder / "coordinator/commands"
+        package.mkdir(parents=True)
+        (package / "main.py").write_text("print(__file__)")
+        for inside in (package, package.parent):
+            (inside / "__init__.py").touch()
+        launcher.with_name("lzr-run").write_text(f"#!{sys.executable}\nimport coordinator.commands.main\n")
+        for words in ((launcher, "--version"), ("sh", "-c", f"cd {place}/bin && ./lzr --version")):
+            assert run(*words).stdout == f"{package}/main.py\n"
+    (tmp_path / "0/bin/lzr-run").unlink()
+    done = run(tmp_path / "0/bin/lzr", check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (127, "", 1)
+    assert "lzr-run is not beside this file" in done.stderr
+
+
 def test_make_venv_makes_anew_what_can_be_used_no_more(tmp_path: Path) -> None:
     place = tmp_path / "venv"
     stale = ROOT / "tests/lab/venv-stale"

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from coordinator.doctor import doctor, probing
-from coordinator.doctor.checks import FAULT, WARNING, ScanNeeds
+from coordinator.doctor.checks import FAULT, NOTE, WARNING, ScanNeeds
 from coordinator.guard.firewall import GuardError, make_cover
 from coordinator.guard.guard import Guard
+from coordinator.network.neighbours import NotAllowedError
+from coordinator.processes import rights
 from lzr.errors import UsageError
 from lzr.options.table import Options
 from tests.lab.net import run
@@ -66,6 +68,18 @@ def test_a_guard_that_is_refused_is_a_fault_unless_done_without() -> None:
     assert probing.guarding(Options(), ScanNeeds(), refuse).level == FAULT
     assert probing.guarding(Options(without_guard=True), ScanNeeds(), refuse).level == WARNING
     assert probing.guarding(Options(guard="none"), ScanNeeds(), refuse).level == WARNING
+
+
+@pytest.mark.parametrize(("missing", "level"), [("needs root", NOTE), (None, FAULT)])
+def test_that_root_is_missing_is_one_fault(
+    monkeypatch: pytest.MonkeyPatch, missing: str | None, level: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise NotAllowedError("finding the MAC needs root")
+
+    monkeypatch.setattr(probing, "_look_up", refuse)
+    monkeypatch.setattr(rights, "why_not_root_enough", lambda **_: missing)
+    assert probing.route(Options(), None)[0].level == level
 
 
 # --- its words --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -45,6 +47,26 @@ def test_one_at_a_time(place: int) -> None:
 def test_nobody_else_can_open_it(place: int, tmp_path: Path) -> None:
     with exclusive(place):
         assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EPERM, ""), None])
+def test_a_file_system_without_owners_and_modes(
+    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError | None
+) -> None:
+    """FAT: chmod(2) is refused, or (mount option quiet) does nothing; chown(2) is refused."""
+    (tmp_path / NAME).touch()
+    (tmp_path / NAME).chmod(0o755)
+    with pytest.raises(UsageError, match="is not ours alone"), exclusive(place):
+        pass
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o755, "who has it open could still keep us out"
+    monkeypatch.setattr("os.fchmod", mock.Mock(side_effect=error))
+    monkeypatch.setattr("os.fchown", mock.Mock(side_effect=PermissionError(errno.EPERM, "")))
+    with exclusive(place), pytest.raises(BlockingIOError), exclusive(place, wait=False):
+        pass
+    (tmp_path / NAME).unlink()
+    os.chown(tmp_path, 12345 if os.geteuid() == 0 else -1, -1)
+    with exclusive(place):  # whose mode a new file has, too
+        assert (tmp_path / NAME).stat().st_uid == os.geteuid()
 
 
 def test_where_a_group_writes_the_group_takes_turns(place: int, tmp_path: Path) -> None:
