@@ -71,8 +71,8 @@ _ATTRIBUTES = {
 }
 
 
-def name(text: bytes) -> bytes:
-    """`CN=a,O=b` as an RDNSequence; b"" for attributes that have no short name."""
+def name(text: bytes, tag: int = 0x0C) -> bytes:
+    """`CN=a,O=b` as an RDNSequence; b"" for attributes that have no short name. tag: of the strings."""
     out = b""
     for part in re.split(rb"(?<!\\)[,+](?=[A-Z]+=)", text):
         short, _, value = part.partition(b"=")
@@ -80,16 +80,19 @@ def name(text: bytes) -> bytes:
         if number is None:
             return b""
         kind = der(6, b"\x55\x04" + bytes((number,)))
-        out += der(0x31, der(0x30, kind + der(0x0C, re.sub(rb"\\(.)", rb"\1", value))))
+        out += der(0x31, der(0x30, kind + der(tag, re.sub(rb"\\(.)", rb"\1", value))))
     return der(0x30, out)
 
 
-def certificate(subject: bytes, issuer: bytes, version: bytes = der(0xA0, b"\2\1\2")) -> bytes:
-    """The beginning of a TLS 1.2 server's answer: ServerHello and Certificate, a record each."""
+def certificate(
+    subject: bytes, issuer: bytes, version: bytes = der(0xA0, b"\2\1\2"), tag: int = 0x0C
+) -> bytes:
+    """The beginning of a TLS 1.2 server's answer: ServerHello and Certificate, a record each. tag: of the
+    subject's strings."""
     if not name(subject) or not name(issuer):
         return b""
     dates = der(0x30, der(0x17, b"230101000000Z") * 2)
-    body = version + der(2, b"\5") + der(0x30, b"") + name(issuer) + dates + name(subject) + bytes(300)
+    body = version + der(2, b"\5") + der(0x30, b"") + name(issuer) + dates + name(subject, tag) + bytes(300)
     whole = der(0x30, der(0x30, body))
     sizes = [(len(whole) + more).to_bytes(3, "big") for more in (6, 3, 0)]
     hello = b"\x02\0\0\x26\3\3" + bytes(range(32)) + b"\0\xc0\x2f\0"

@@ -111,7 +111,7 @@ class EnrichingClassifier(Classifier):
         return found
 
     def _enriched(self, found: Identity, asked: texts.Texts) -> Identity:
-        subject = next((text for table, text in asked if table == "subject"), b"").decode("latin-1")
+        subject = next((text for table, text in asked if table == "subject"), b"").decode("utf-8", "replace")
         said = [says for says in self._facts.all(asked) if says]
         if not said:
             return found._replace(details=Details(subject=subject)) if subject else found

@@ -70,13 +70,15 @@ _REACH = 16384
 _NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
 _NUMBERS = b"0123456789. \t\r\n"
 """A line of numbers is no greeting."""
+_NO_TEXT = (b"\r\n", b"\n", b"")
+"""A code alone is one: behind a blank, or as RFC 5321 §4.2 allows it, without."""
 
 _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
 
 
 def verdict(data: bytes) -> int:
     """1: mail, 2: files, 3: fits both, 0: no such greeting."""
-    if data[3:4] not in b" -\r\n":  # the dispatcher has seen to the code
+    if len(data) < 4 or data[3:4] not in b" -\r\n":  # the dispatcher has seen to the code
         return _NEITHER
     code, text = data[:3], data[4:512].lower()
     if b" scan" in text and (b"daemon mode scanner" in text or b"antivirus scan engine" in text):
@@ -91,7 +93,7 @@ def verdict(data: bytes) -> int:
         b"\0" in text
         or b"> <" in text
         or text.startswith(b"vmware auth")
-        or (not text.translate(None, _NUMBERS) and text != b"\r\n")
+        or (not text.translate(None, _NUMBERS) and text not in _NO_TEXT)
     ):
         return _NEITHER
     first, _, rest = text.lstrip(b" ").partition(b" ")

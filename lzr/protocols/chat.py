@@ -91,7 +91,8 @@ def _ami(data: bytes) -> bool:
 
 
 def _minecraft(data: bytes) -> bool:
-    """A status answer (length, packet 0, length, JSON), or the old kick packet that carries one."""
+    """A status answer (length, packet 0, length, JSON), the old kick packet that carries one, or why a client
+    is sent away: a packet whose number differs from version to version."""
     text = data[3:]
     if data[:1] == b"\xff" and text[:1] == b"\0":
         older = text[:1024].split(b"\0\xa7\0")  # before 1.4 it says no version: title, players, most players
@@ -100,10 +101,11 @@ def _minecraft(data: bytes) -> bool:
         counted = len(older) == 3 and older[1].replace(b"\0", b"").isdigit() and older[2][:1].isdigit()
         return (text.startswith(b"\0\xa7\0001\0\0") or counted) and leads(text, 2 * be16(data, 1))
     size, at = varint(data, 0)
-    if size < 0 or data[at : at + 1] != b"\0" or not leads(data, at + size):
+    if size < 0 or data[at : at + 1] >= b"\x80" or not leads(data, at + size):
         return False
     text_size, start = varint(data, at + 1)
-    return start + text_size == at + size and data[start : start + 1] == b"{"
+    kind = b"{" if data[at : at + 1] == b"\0" else b'{"translate":"disconnect.'
+    return start + text_size == at + size and data.startswith(kind, start)
 
 
 _KICKS = (b"Protocol error", b"Took too long to log in", b"Outdated client!", b"Outdated server!")
@@ -119,6 +121,8 @@ _SIP_PROBE = (
 )
 
 _STATUS = b'{"version":{"name":"1.20.4","protocol":765},"players":{"max":20}}'
+
+_SENT_AWAY = b'{"translate":"disconnect.genericReason","with":["Internal Exception: no such packet 69"]}'
 
 _KICK = "§1\0" + "\0".join(("127", "1.20.4", "Hello", "0", "20"))
 
@@ -273,6 +277,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         at=tuple((at, b'{"') for at in range(3, 8)),  # the two lengths take one to three bytes each
         examples=(
             bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
+            bytes((len(_SENT_AWAY) + 2, 0x1A, len(_SENT_AWAY))) + _SENT_AWAY,
             b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),
             b"\xff\0\x13" + "A Sample World§0§20".encode("utf-16-be"),
             b"\xff\0\x0e" + "Protocol error".encode("utf-16-be"),
@@ -288,6 +293,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\xff\0\x0f" + "Protocol error\u0100".encode("utf-16-be"),
             b"\xff\0\x10" + "A World§some§few".encode("utf-16-be"),
             b'\x12\0\0\0\0{"a":"b"}',
+            bytes((len(_STATUS) + 2, 0x1A, len(_STATUS))) + _STATUS,
+            bytes((len(_SENT_AWAY) + 3, 0x81, 1, len(_SENT_AWAY))) + _SENT_AWAY,
         ),
         ports=(25565,),
     ),

@@ -6,6 +6,8 @@ since both names stand in its first part (RFC 5280 §4.1).
 
 from __future__ import annotations
 
+import contextlib
+
 from lzr.protocols._bytes import be16, be24
 
 _SHORT = {
@@ -25,15 +27,16 @@ _ORDER = ("SERIALNUMBER", "CN", "OU", "O", "POSTALCODE", "STREET", "L", "ST", "C
 _SPECIAL = frozenset(b',+"\\<>;')
 _MOST = 16384  # bytes of handshake messages that are looked at
 _ATTRIBUTES = 24  # of a name that are read
-_UNICODE = 0x1E
-"""The tag of a BMPString: two bytes a character."""
+_UTF8, _BMP = 0x0C, 0x1E
+"""Tags of strings (X.680 §41): in UTF-8, and of two bytes a character."""
+_LONGEST = 200  # characters of an attribute
 
 
 def names(data: bytes) -> tuple[bytes, bytes]:
     """(subject, issuer) of the first certificate, each as `CN=…,OU=…,O=…,L=…,ST=…,C=…`; b"" where not seen.
 
     The order is always that one, whichever the certificate has; a backslash stands before what is special in
-    RFC 4514.
+    RFC 4514. In UTF-8, however the certificate writes it.
     """
     body = _certificate(_handshake(data[:_MOST]))
     at, end = _enter(body, 0)  # Certificate
@@ -113,10 +116,7 @@ def _name(data: bytes, at: int) -> bytes:
         if text < 0 or stop > end or following <= at:
             break
         if short:
-            word = data[text:stop]
-            if data[value] == _UNICODE:
-                word = word.decode("utf-16-be", "replace").encode("utf-8")
-            found.setdefault(short, []).append(word)
+            found.setdefault(short, []).append(_utf8(data[text:stop], data[value]))
         at = following
     return b",".join(
         b"+".join(short.encode() + b"=" + _escaped(word) for word in found[short])
@@ -125,5 +125,18 @@ def _name(data: bytes, at: int) -> bytes:
     )
 
 
+def _utf8(text: bytes, tag: int) -> bytes:
+    """The characters of a string, as many as are kept, in UTF-8. What is not of these two kinds is read as
+    Latin-1, which makers of TeletexStrings mean; so is a UTF8String that is none."""
+    if tag == _BMP:
+        return text.decode("utf-16-be", "replace")[:_LONGEST].encode("utf-8")
+    if text.isascii():
+        return text[:_LONGEST]
+    if tag == _UTF8:
+        with contextlib.suppress(UnicodeDecodeError):
+            return text.decode("utf-8")[:_LONGEST].encode("utf-8")
+    return text.decode("latin-1")[:_LONGEST].encode("utf-8")
+
+
 def _escaped(text: bytes) -> bytes:
-    return b"".join(b"\\" + bytes((c,)) if c in _SPECIAL else bytes((c,)) for c in text[:200])
+    return b"".join(b"\\" + bytes((c,)) if c in _SPECIAL else bytes((c,)) for c in text)

@@ -10,6 +10,7 @@ from lzr.fingerprint.recog.facts import told
 from lzr.protocols import PROTOCOLS
 from lzr.protocols._protocol import Details
 from tests.recogexamples import certificate, http, replies, table
+from tests.rows import every_row
 
 CLASSIFIER = EnrichingClassifier()
 
@@ -88,6 +89,19 @@ def test_the_subject_of_a_certificate_is_told_whatever_it_says() -> None:
     found = CLASSIFIER.identify(certificate(b"CN=h.example,O=Nobody", b"CN=ca"))
     assert found.label == "tls"
     assert found.details == Details(subject="CN=h.example,O=Nobody")
+
+
+@every_row(
+    [
+        ("CN=Müller,O=株式会社".encode(), 0x0C, "CN=Müller,O=株式会社"),
+        ("CN=Müller".encode("latin-1"), 0x0C, "CN=Müller"),  # not what its tag says
+        ("CN=Müller".encode("latin-1"), 0x14, "CN=Müller"),  # TeletexString
+        (b"CN=" + "Müller".encode("utf-16-be"), 0x1E, "CN=Müller"),  # BMPString
+        (b"CN=" + ("M" * 199 + "ü" * 9).encode(), 0x0C, "CN=" + "M" * 199 + "ü"),  # cut behind a character
+    ]
+)
+def test_a_subject_in_other_letters_reads_as_it_was_written(subject: bytes, tag: int, shown: str) -> None:
+    assert CLASSIFIER.identify(certificate(subject, b"CN=ca", tag=tag)).details.subject == shown
 
 
 def test_one_cpe_each_and_the_exact_one() -> None:

@@ -234,6 +234,7 @@ VARIATIONS: dict[str, list[bytes]] = {
         b"421 Service not available, closing\r\n",
         b"220 ESMTMP okay\r\n",
         b"220 www.example.com ready\r\n",
+        *(b"220" + end for end in (b"\r\n", b"\n", b" \r\n", b" \n")),  # RFC 5321 §4.2: no text
     ],
     "http": [
         b"HTTP/%s%s%s OK\r\n\r\n" % (v, b, c)
