@@ -7,9 +7,9 @@ out: they cost the same whatever the order. A handshake without a record got not
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from lzr.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+Network = IPv4Network | IPv6Network
 
 _LOOKED_AT = """saddr_key, sport, "HandshakeNum", handshake, fingerprint, reason, "RST", "expectedRToLZR",
     "window", "ackingFirewall", sa_only, CASE WHEN octet_length(data) > 0 THEN 'x'::BLOB END AS data"""
@@ -64,7 +66,7 @@ def load(connection: DuckDBPyConnection, path: str, progress: Progress | None = 
 
 
 def services(
-    connection: DuckDBPyConnection, handshakes: Sequence[str], network: str | None, name: str = "records"
+    connection: DuckDBPyConnection, handshakes: Sequence[str], network: Network | None, name: str = "records"
 ) -> Learnt:
     """handshakes: those of the scan, in order, where they are known. Raises UsageError."""
     if not _one(connection, f'SELECT count(*) FROM "{name}"')[0]:
@@ -117,7 +119,7 @@ def services(
     _forced(connection, outcomes, len(names))
     inside = None if network is None else np.asarray(found["inside"], bool)
     if inside is not None and not inside.any():
-        raise UsageError(f"--network {printable(str(network))}: no service of the scan is in it")
+        raise UsageError(f"--network {network}: no service of the scan is in it")
     made = ServiceOutcomes.of(np.asarray(found["sport"], np.uint16), outcomes)
     hosts = np.asarray(found["host"], np.uint64)
     if len(np.unique(hosts if inside is None else hosts[inside])) < _FEW:
@@ -162,14 +164,10 @@ def _names(connection: DuckDBPyConnection, handshakes: Sequence[str], name: str)
     return tuple(there)
 
 
-def _bounds(network: str) -> tuple[bytes, bytes]:
-    """The first and the last address as keys. Raises UsageError."""
-    try:
-        found = ipaddress.ip_network(network, strict=False)
-    except ValueError:
-        raise UsageError(f"--network {printable(network)}: is no network, as in 192.0.2.0/24") from None
-    head = b"\0" * 10 + b"\xff\xff" if found.version == 4 else b""
-    return head + found.network_address.packed, head + found.broadcast_address.packed
+def _bounds(network: Network) -> tuple[bytes, bytes]:
+    """The first and the last address as keys."""
+    head = b"\0" * 10 + b"\xff\xff" if network.version == 4 else b""
+    return head + network.network_address.packed, head + network.broadcast_address.packed
 
 
 def _one(connection: DuckDBPyConnection, statement: str) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ was not learned from: each half of the hosts is judged by the orders learned fro
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import sys
@@ -223,6 +224,13 @@ def _inputs(asked: argparse.Namespace) -> tuple[str, ...]:
     return (asked.file, *((asked.metadata_file,) if asked.metadata_file is not None else ()))
 
 
+def _network(text: str) -> learning.Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{printable(text)} is no network, as in 192.0.2.0/24") from None
+
+
 def _parser() -> running.Parser:
     parser = running.Parser(
         prog="lzr plan",
@@ -250,6 +258,7 @@ def _parser() -> running.Parser:
     )
     parser.add_argument(
         "--network",
+        type=_network,
         metavar="CIDR",
         help="learn for this network; where it has few services on a port, the whole scan's count",
     )

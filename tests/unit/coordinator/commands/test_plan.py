@@ -28,7 +28,12 @@ def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, st
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("plan") / "scan.json", records(6_000))
+    return write(tmp_path_factory.mktemp("plan") / "scan.json", records(2_400))
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("few") / "scan.json", records(200))
 
 
 def test_a_scan_becomes_orders_that_a_scan_takes(
@@ -42,7 +47,7 @@ def test_a_scan_becomes_orders_that_a_scan_takes(
     first = {port: by_port.named(int(by_port.of_port[port]))[0] for port in (80, 443, 53, 445, 1723, 5900)}
     assert (first[53], first[445], first[5900]) == ("dns", "smb", "wait")
     assert first[443] in ("http", "tls")
-    assert "6,000 services on" in out
+    assert "2,400 services on" in out
     assert "10 handshakes" in out
     for name in ("this plan", "all handshakes, until data comes", "auto", "iana", "ephemeral"):
         assert f"  {name} " in out
@@ -50,12 +55,12 @@ def test_a_scan_becomes_orders_that_a_scan_takes(
     status, out, err = run(capsys, scan, *NAMED, "-o", order, "--overwrite", "-json", "--coverage", "99.9%")
     assert (status, err) == (0, "")
     told = json.loads(out)
-    assert told["services"] == 6_000
+    assert told["services"] == 2_400
     assert told["held_out"]["identified"] >= 0.99 * told["identified"]
     assert told["held_out"]["packets"] <= 0.5 * told["packets"]
     curve = [(point["identified"], point["packets"]) for point in told["curve"]]
     assert curve == sorted(curve)
-    assert sum(order["services"] for order in told["orders"]) == 6_000
+    assert sum(order["services"] for order in told["orders"]) == 2_400
 
 
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_read(
@@ -110,15 +115,15 @@ def test_a_scan_that_is_too_small_for_the_coverage_is_called_that(
 
 def test_packets_bound_it(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spent = {}
-    for most in ("20k", "1M"):
+    for most in ("8k", "1M"):
         status, out, err = run(capsys, scan, *NAMED, "-q", "--max-packets", most)
         assert (status, err) == (0, "")
         orders = [tomllib.loads(out)["default"], *tomllib.loads(out)["ports"].values()]
         spent[most] = sum(map(len, orders))
-    assert spent["20k"] < spent["1M"]
-    status, out, err = run(capsys, scan, *NAMED, "--max-packets", "6000")
+    assert spent["8k"] < spent["1M"]
+    status, out, err = run(capsys, scan, *NAMED, "--max-packets", "2400")
     assert (status, out) == (2, "")
-    assert "--max-packets 6000: one handshake with each of these services takes" in err
+    assert "--max-packets 2400: one handshake with each of these services takes" in err
 
 
 def test_names_from_the_records_and_from_the_metadata(
@@ -204,12 +209,20 @@ def test_what_is_no_service_is_left_out(tmp_path: Path, capsys: pytest.CaptureFi
     ],
 )
 def test_a_mistake_is_one_sentence(
-    scan: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+    few: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
 ) -> None:
-    status, out, err = run(capsys, scan, *words)
+    status, out, err = run(capsys, few, *words)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("lzr plan: ")
     assert sentence in err
+
+
+@pytest.mark.parametrize("words", [("--network", "300.1.1.1"), ("--handshakes", "htpt")])
+def test_a_mistake_on_the_line_is_told_before_anything_is_read(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan.learning, "load", None)
+    assert run(capsys, "scan.json", *words)[0] == 2
 
 
 def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,10 +249,10 @@ def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest
 
 
 def test_what_could_not_be_read_makes_the_status(
-    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cut = tmp_path / "cut.json"
-    cut.write_bytes(scan.read_bytes() + b'{"saddr":"10.0')
+    cut.write_bytes(few.read_bytes() + b'{"saddr":"10.0')
     status, out, err = run(capsys, cut, *NAMED)
     assert (status, "1 line of" in err, "default" in out) == (3, True, True)
 
