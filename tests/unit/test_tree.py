@@ -144,8 +144,10 @@ def test_the_documentation_names_functions_where_they_are() -> None:
         named += [(path, found) for found in re.findall(word, inner) if not found.endswith((".py", ".c"))]
     assert len(named) > 70
     assert [f"{path}: {found}" for path, found in named if found not in defined(ROOT / path)] == []
-    methods = frozenset[str]().union(*(defined(path) for path in SOURCES))
-    assert set(re.findall(r"`([A-Z]\w*\.[a-z_]\w*)`", walk)) <= methods
+    methods = set(re.findall(r"`([A-Z]\w*\.[a-z_]\w*)`", walk))
+    heads = re.compile(rf"^class ({'|'.join({method.partition('.')[0] for method in methods})})\b", re.M)
+    homes = [path for path in SOURCES if heads.search(path.read_text())]
+    assert methods <= frozenset[str]().union(*map(defined, homes))
 
 
 def test_each_name_in_a_row_of_where_to_look_lies_where_the_one_before_it_does() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.files import temporary
+from tests.effort import examples
 
 _MAKES = """
 import sys
@@ -75,7 +76,7 @@ def test_many_make_directories_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def make(_: int) -> None:
-        for _ in range(100):
+        for _ in range(examples(100)):
             path, place = temporary.made()
             assert os.path.samestat(os.stat(path), os.fstat(place))
             os.close(place)

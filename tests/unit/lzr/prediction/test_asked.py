@@ -83,11 +83,11 @@ def test_how_many_were_asked_on_each_port() -> None:
 def test_singles_of_thousands_of_ports_are_counted_beside_a_large_product() -> None:
     """Of each port only what was asked singly is looked at, not all that the product holds."""
     asked = Asked()
-    asked.add_product(Addresses.of(np.arange(0, 2_000_000, 2)), np.ones(PORTS, bool))
+    asked.add_product(Addresses.of(np.arange(0, 500_000, 2)), np.ones(PORTS, bool))
     ports = np.arange(1, 3_001)
     asked.add_pairs(np.full(3_000, 2 * 5_000 + 1), ports)
     began = time.process_time()
-    assert (asked.counted(ports, Addresses(np.array([0]), np.array([1 << 24]))) == 1_000_001).all()
+    assert (asked.counted(ports, Addresses(np.array([0]), np.array([1 << 24]))) == 250_001).all()
     once = time.process_time()
     asked.counted(ports[:1], Addresses(np.array([0]), np.array([1 << 24])))
     assert once - began < 500 * max(time.process_time() - once, 0.01)

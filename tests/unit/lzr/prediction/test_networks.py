@@ -11,6 +11,7 @@ from lzr.prediction.asked import PORTS, Addresses, Asked
 from lzr.prediction.counts import Services
 from lzr.prediction.networks import LEVELS, blocks
 from lzr.prediction.predict import Model
+from tests.effort import QUICK
 
 EVERYBODY = Addresses(np.array([0]), np.array([(1 << 32) - 1]))
 TEN = 10 << 24
@@ -43,7 +44,8 @@ def test_a_network_of_which_nothing_is_known_has_the_chance_that_it_has_alone(
     singly: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = Addresses(
-        np.array([TEN + 300, TEN + (1 << 20)]), np.array([TEN + 400_000, TEN + (1 << 20) + 900])
+        np.array([TEN + 300, TEN + (1 << 20)]),
+        np.array([TEN + (100_000 if QUICK else 400_000), TEN + (1 << 20) + 900]),
     )
     together = learnt(space, singly=singly)
 

@@ -61,7 +61,7 @@ def test_a_box_that_is_not_heard_of_is_red() -> None:
 
 
 def test_where_there_is_no_room_those_that_are_not_well_are_shown() -> None:
-    look = seen(40, silent=20)
+    look = seen(20, silent=20)
     lines = text(drawn(look, 80, 24))
     assert any(line.startswith(" ams1 ") for line in lines)
     assert any("more boxes" in line for line in lines)
