@@ -115,7 +115,7 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
     assert targets is not None
 
     def place() -> None:
-        ledger.by_owner(targets, 1, _OWNERS)
+        ledger.enter_by_owner(targets, 1, _OWNERS)
         ledger.give(targets)
 
     timed("choose a shard", place)

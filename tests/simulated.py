@@ -432,7 +432,7 @@ class Pool:
         if self.waiting:
             rows = join(self.waiting)
             self.waiting = []
-            for owner, part in self.ledger.by_owner(rows, HASH_SEED, self.owners):
+            for owner, part in self.ledger.enter_by_owner(rows, HASH_SEED, self.owners):
                 process = self.machine.processes.at(FLOW, owner - 1) if owner else None
                 child = None if process is None else self.children[process.name]
                 if not isinstance(child, Worker) or len(child.feed) >= MARK:

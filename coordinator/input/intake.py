@@ -1,7 +1,8 @@
 """The intake: text in, admitted targets out. Every input gets its fate or a ticket here.
 
-In order: parse, widen the guard, screen, this box's share of the input (--shards), blocklist, duplicates,
-ticket. Nothing is read that cannot be kept: the caller of `feed` stops while `backlog` is long enough.
+In order: parse, leave out what ZMap says took no connection, this box's share of the input (--shards), widen
+the guard, blocklist, screen, duplicates, --max-targets, what a resumed scan has done, ticket. Nothing is read
+that cannot be kept: the caller of `feed` stops while `backlog` is long enough.
 
 Two kinds of targets come later than their line: those of a line that names many (`more`), and those of a
 name, which are `parked` until its address is known (`look_up`). Both have their input numbers from the start.

@@ -201,7 +201,7 @@ class Pool:
             except SchemaError as error:
                 raise ChildProcessError(plain(str(error), 200)) from error
             if event.event == "spawned" and event.name in self.children:
-                self.children[event.name].open_to(event.pid)
+                self.children[event.name].open_to(event.pid)  # from here on it is heard, and can be told
                 self.priority.begun(event.pid)
             self._events.append(event)
 

@@ -112,12 +112,12 @@ class Feeder:
         self._to_sort = True
 
     def close(self, shard: int) -> None:
-        """From now on targets of this shard wait: it changes hands."""
+        """From now on targets of this shard wait: it changes hands. `sort` takes those out of their queue."""
         self._owners[shard] = 0
         self._to_sort = True
 
     def try_again(self, shard: int) -> None:
-        """A shard that was lost is open again: its inputs without a fate are to be sent again."""
+        """A shard that was lost is open again: its inputs without a fate are to be sent again, by `sort`."""
         self._to_try_again.append(shard)
 
     def sort(self) -> list[tuple[int, int]]:
@@ -219,7 +219,7 @@ class Feeder:
 
     def _queue_up(self, rows: Rows) -> None:
         """Put rows into the queue of their shard's owner, or aside if the shard has no open worker."""
-        for owner, part in self._ledger.by_owner(rows, self._shard_key, self._owners):
+        for owner, part in self._ledger.enter_by_owner(rows, self._shard_key, self._owners):
             queue = self._queues.setdefault(owner - 1, deque()) if owner else self._set_aside
             queue.append(part)
             self._aside_count += 0 if owner else len(part)

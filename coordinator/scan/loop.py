@@ -138,7 +138,7 @@ class Loop:
         now = time.monotonic()
         if others_ready or self._waiting.reported:
             reports.take(now, others_ready=others_ready)
-        reports.sort()
+        reports.sort()  # before anything is fed: shards may have changed hands just now
         if others_ready or self._upkeep.due(now) or (self._deadline is not None and now >= self._deadline):
             self._look_around(now)
         worked = False

@@ -24,7 +24,8 @@ from lzr.rows import ACK, FIN, RST, SYN, Expected, FlowState, FlowTrigger, Reaso
 
 
 class FlowAction(IntEnum):
-    """What is done with a flow. The actions of a batch run in this order."""
+    """What is done with a flow. The actions of a batch run in this order; from KEEP_EARLY on they leave the
+    flow in its state."""
 
     IGNORE = 0
     COUNT_FIREWALL_CHECK = 1  # first, so that a firewall is known before its other answers are acted on

@@ -56,7 +56,7 @@ class Ledger:
         put(self._rows, tickets, rows)
         self.admitted += len(rows)
 
-    def by_owner(
+    def enter_by_owner(
         self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
     ) -> list[tuple[int, NDArray[Any]]]:
         """Group TARGET rows by the worker that owns their shard: (owner, rows), each group in input order.

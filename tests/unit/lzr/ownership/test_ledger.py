@@ -60,7 +60,7 @@ class Books(RuleBasedStateMachine):
         rows = targets([self.open[ticket] for ticket in tickets])
         rows["ticket"], rows["own_port"] = tickets, 40000 + np.array(tickets)
         shards = shard_of(rows, 9, 4).tolist()
-        dealt = self.ledger.by_owner(rows, 9, np.array([2, 1, 2, 0], np.uint16))
+        dealt = self.ledger.enter_by_owner(rows, 9, np.array([2, 1, 2, 0], np.uint16))
         for owner, part in dealt:
             theirs = [s in {2: (0, 2), 1: (1,), 0: (3,)}[owner] for s in shards]
             assert part.tobytes() == rows[theirs].tobytes()
@@ -125,7 +125,7 @@ def test_it_is_as_large_as_what_is_in_flight() -> None:
     for start in range(0, 100_000, 50):
         rows = targets(list(range(start, start + 50)))
         ledger.admit(rows)
-        ledger.by_owner(rows, 1, np.ones(1, np.uint16))
+        ledger.enter_by_owner(rows, 1, np.ones(1, np.uint16))
         ledger.give(rows)
         ledger.settle(rows["ticket"])
     assert len(ledger._rows) == 100
@@ -147,7 +147,7 @@ def test_who_settles_what_it_does_not_hold_is_known() -> None:
     ledger = Ledger(capacity=4)
     rows = targets(list(range(10)))
     ledger.admit(rows)
-    for shard, (_, part) in enumerate(ledger.by_owner(rows, 7, np.arange(2, dtype=np.uint16))):
+    for shard, (_, part) in enumerate(ledger.enter_by_owner(rows, 7, np.arange(2, dtype=np.uint16))):
         ledger.give(part, holder=5 + shard)
     tickets = rows["ticket"]
     shards = shard_of(rows, 7, 2)
