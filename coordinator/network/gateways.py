@@ -29,6 +29,15 @@ _OTHER_SECONDS = 0.5
 a scan is delayed by this where that gateway is silent, and a MAC that comes later is used from then on."""
 
 
+LOOKUPS = 3
+"""Questions to the kernel after which it has named two next hops for a route where there are several of one
+metric and none is known to answer: it takes them in turn (fib_select_default)."""
+
+
+class SilentGatewayError(NetworkError):
+    """The gateway that all targets are behind does not answer."""
+
+
 class Gateway(Struct, frozen=True):
     """A next hop of the rings. mtu: bytes of an IP packet on the path there. mac: 6 bytes, None if not
     known.
@@ -52,6 +61,7 @@ class Gateways:
         self.link: Hardware | None = None
         self.by_version: dict[int, Gateway] = {}
         self.losses: dict[str, str] = {}
+        self._silent: set[Address] = set()  # next hops that have not answered the kernel's last questions
         self._presence: defaultdict[int, GatewayPresence] = defaultdict(GatewayPresence)  # by version
 
     def mac(self, version: int) -> bytes | None:
@@ -92,10 +102,14 @@ class Gateways:
         # The default route counts for less than one target: it decides where targets do not.
         answers += [(version, survey.ask(ways.number(one.packed)), 0.5) for version, one in ANYWHERE.items()]
         links: Counter[int] = Counter()
-        for version, answer, count in answers:
-            if answer is not None and count and answer.gateway is not None and _fits_a_ring(survey, answer):
-                weights[version, answer.index, answer.gateway, answer.mtu] += count  # type: ignore[assignment]
-                links[answer.index] += count  # type: ignore[assignment]
+        fit = [
+            (version, answer, count)
+            for version, answer, count in answers
+            if answer is not None and count and _fits_a_ring(survey, answer)
+        ]
+        for version, answer, count in [one for one in fit if one[1].gateway not in self._silent] or fit:
+            weights[version, answer.index, answer.gateway, answer.mtu] += count  # type: ignore[index, assignment]
+            links[answer.index] += count  # type: ignore[assignment]
         self.by_version.clear()
         self.link = survey.links[links.most_common(1)[0][0]] if links else None
         for (version, index, hop, mtu), _ in weights.most_common():
@@ -122,9 +136,15 @@ class Gateways:
             if mac is None and behind:
                 sentence = f"the gateway {gateway.hop} does not answer {_means(gateway)} on {link.name}"
                 if len(behind) == len(reached):
-                    raise NetworkError(f"{sentence}: give --gateway-mac")
+                    self._silent.add(gateway.hop)
+                    raise SilentGatewayError(f"{sentence}: give --gateway-mac")
                 self._say(sentence)
             self.by_version[version] = replace(gateway, mac=mac)
+
+    def is_there_another(self, survey: Survey, reached: Sequence[int]) -> bool:
+        """Whether some of these intervals are behind another next hop than those that are silent."""
+        hops = [answer.gateway for at in reached if (answer := survey.answers[at]) is not None]
+        return any(hop not in self._silent for hop in hops)
 
     # --- while the scan runs -------------------------------------------------------------------------------
 
@@ -137,6 +157,10 @@ class Gateways:
         for version, gateway in self.by_version.items():
             if self.link is not None and neighbours.is_about(message, self.link.index, gateway.hop):
                 sure = bool(message.fields[2] & nl.NUD_SURE)
+                if failed and not message.by:
+                    self._silent.add(gateway.hop)
+                elif sure:
+                    self._silent.discard(gateway.hop)
                 if not failed and sure and self._presence[version].answered():
                     self._say(f"the gateway {gateway.hop} answers again")
                 return True, self._note_mac(version, mac)
@@ -164,7 +188,8 @@ class Gateways:
         return changed
 
     def follow(self, survey: Survey) -> None:
-        """Change to the default route's gateway where that is another one and nothing needs the old one.
+        """Change to the default route's gateway where that is another one and nothing needs the old one, or
+        the old one is silent.
 
         Raises OSError where the kernel cannot be asked for its MAC.
         """
@@ -174,9 +199,16 @@ class Gateways:
             gateway, answer = self.by_version.get(version), survey.ask(ways.number(one.packed))
             if gateway is None or answer is None or self.link is None:
                 continue
+            silent = gateway.hop in self._silent
+            for _ in range(LOOKUPS if silent else 0):
+                if answer is not None and answer.gateway == gateway.hop:
+                    answer = survey.ask(ways.number(one.packed))
+            if answer is None:
+                continue
             if answer.gateway is None or not _fits_a_ring(survey, answer):
                 continue
-            if any(self.are_next_hop(survey, other, version) for other in (answer, *survey.answers)):
+            others = () if silent else survey.answers
+            if any(self.are_next_hop(survey, other, version) for other in (answer, *others)):
                 continue  # as before, or others still go there
             if answer.index != self.link.index:
                 self.link = survey.links[answer.index]
@@ -185,9 +217,8 @@ class Gateways:
             self.by_version[version] = Gateway(answer.gateway, answer.mtu, mac)
             self._presence.pop(version, None)
             if gateway.hop != answer.gateway:  # else nothing but the size of packets
-                self._say(
-                    f"packets leave by {self.link.name} to {answer.gateway} now: the routes have changed"
-                )
+                why = f"{gateway.hop} does not answer" if silent else "the routes have changed"
+                self._say(f"packets leave by {self.link.name} to {answer.gateway} now: {why}")
 
     def miss(self, now: float) -> None:
         """Note as lost the gateways that have answered before, and have not for too long. now: monotonic

@@ -6,9 +6,11 @@ the address may be gone. What becomes of a gateway's new MAC is decided in `coor
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
+import struct
 import time
 
 from coordinator.network import netlink as nl
@@ -39,7 +41,8 @@ def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes 
     found = entry(kernel, index, hop)
     if found is not None and (mac := known_mac(found)):
         if found.fields[2] == nl.NUD_STALE:
-            confirm(kernel, index, hop)
+            with contextlib.suppress(PermissionError):  # then it is used as it is
+                confirm(kernel, index, hop)
         return mac
     with Netlink(nl.GROUP_NEIGHBOURS) as listener:
         _request(listener, index, hop, seconds)
@@ -71,20 +74,32 @@ def confirm(kernel: Netlink, index: int, hop: Address) -> tuple[bytes | None, bo
     """Have the kernel verify an entry that it learned, or ask where there is none.
 
     Returns its MAC now, and whether an answer is awaited. This is one question to one host, which may be gone
-    although the kernel still uses what it said. An entry made by an administrator is left alone. Raises
-    OSError.
+    although the kernel still uses what it said. An entry made by an administrator, or by a program for the
+    kernel (``extern_learn``, as EVPN does), is left alone, and of all others nothing is changed but their
+    state: with NLM_F_REPLACE a router would cease to be one for the kernel. Raises OSError.
     """
     found = entry(kernel, index, hop)
-    state = 0 if found is None else found.fields[2]
+    state, flags = (0, 0) if found is None else found.fields[2:4]
+    managed = {} if found is None else _kept(found)
     family = _FAMILY[hop.version]
+    if found is not None and flags & nl.NTF_EXT_LEARNED:
+        return known_mac(found), False
     if state in (nl.NUD_STALE, nl.NUD_REACHABLE):
         fixed = nl.NEIGHBOUR.pack(family, index, nl.NUD_PROBE, 0, 0)
-        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_REPLACE)
+        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed, **managed})
     elif state in (0, nl.NUD_FAILED):
         fixed = nl.NEIGHBOUR.pack(family, index, 0, nl.NTF_USE, 0)
-        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
+        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed, **managed}, nl.F_ACK | nl.F_CREATE)
     asked = not state & (nl.NUD_NOARP | nl.NUD_PERMANENT)
     return None if found is None else known_mac(found), asked
+
+
+def _kept(found: NetlinkMessage) -> nl.Attributes:
+    """What has to be said of an entry again, or it would be no more: that the kernel keeps it up to date
+    (``managed``).
+    """
+    (flags,) = struct.unpack("=I", found.attributes.get(nl.NDA_FLAGS_EXT, bytes(4)))
+    return {nl.NDA_FLAGS_EXT: struct.pack("=I", nl.NTF_EXT_MANAGED)} if flags & nl.NTF_EXT_MANAGED else {}
 
 
 def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> None:

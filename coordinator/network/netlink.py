@@ -18,31 +18,33 @@ from coordinator.files import readiness
 
 # linux/netlink.h
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-F_REQUEST, F_ACK, F_DUMP, F_CREATE, F_REPLACE = 0x1, 0x4, 0x300, 0x400, 0x100
+F_REQUEST, F_ACK, F_DUMP, F_CREATE = 0x1, 0x4, 0x300, 0x400
 # linux/rtnetlink.h
 NEWLINK, GETLINK, NEWADDR, GETADDR = 16, 18, 20, 22
 NEWROUTE, GETROUTE, NEWNEIGH, DELNEIGH, GETNEIGH = 24, 26, 28, 29, 30
 NEWRULE, GETRULE = 32, 34
+NEWNEXTHOP, GETNEXTHOP = 104, 106
 GROUP_LINKS, GROUP_NEIGHBOURS = 1 << 0, 1 << 2
 GROUP_ROUTES = (
-    1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18
-)  # addresses, routes, rules of both families
+    1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 31
+)  # addresses, routes, rules of both families, nexthop objects; of what a kernel lacks bind(2) says nothing
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
 IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4  # in IFLA_LINKINFO
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS = 1, 2, 4, 5, 7, 8
-RTA_MULTIPATH, RTA_VIA, RTA_ENCAP = 9, 18, 22
+RTA_MULTIPATH, RTA_VIA, RTA_ENCAP, RTA_NH_ID = 9, 18, 22, 30
+NHA_ID, NHA_GROUP = 1, 2  # linux/nexthop.h
 RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 27, 28, 29
 FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24  # linux/fib_rules.h
 RTAX_MTU = 2  # in RTA_METRICS
 RTM_F_FIB_MATCH = 0x2000
 """Flag of a question: answer with the route itself, not with its result for this destination."""
-NDA_DST, NDA_LLADDR = 1, 2
+NDA_DST, NDA_LLADDR, NDA_FLAGS_EXT = 1, 2, 15
 RTN_UNICAST, RTN_LOCAL = 1, 2
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING = 0x1, 0x8, 0x40
 IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x08, 0x20, 0x40
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
-NTF_USE = 0x01
+NTF_USE, NTF_EXT_LEARNED, NTF_EXT_MANAGED = 0x01, 0x10, 0x01  # the last in NDA_FLAGS_EXT
 NUD_REACHABLE, NUD_STALE, NUD_PROBE, NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x02, 0x04, 0x10, 0x20, 0x40, 0x80
 NUD_INCOMPLETE, NUD_DELAY = 0x01, 0x08
 NUD_SURE = 0x02 | 0x40 | 0x80  # reachable, no ARP, permanent
@@ -55,7 +57,15 @@ ROUTE = struct.Struct(
     "=BBBBBBBBI"
 )  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
 NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-FIXED = {NEWLINK: LINK, NEWADDR: ADDRESS, NEWROUTE: ROUTE, NEWNEIGH: NEIGHBOUR, NEWRULE: ROUTE}
+NEXTHOP = struct.Struct("=BxxxI")  # family, flags
+FIXED = {
+    NEWLINK: LINK,
+    NEWADDR: ADDRESS,
+    NEWROUTE: ROUTE,
+    NEWNEIGH: NEIGHBOUR,
+    NEWRULE: ROUTE,
+    NEWNEXTHOP: NEXTHOP,
+}
 
 _AT_ONCE = 64  # datagrams read before others have their turn
 

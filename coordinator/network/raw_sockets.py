@@ -129,6 +129,17 @@ def open_routed(interface: str | None) -> list[socket.socket]:
     return found
 
 
+def bind_to(sockets: Sequence[socket.socket], interface: str) -> None:
+    """Bind raw IP sockets to this interface, which has been made anew: they are bound to its former index.
+
+    Whoever holds them too sends by it from then on. One that cannot be bound stays as it was: its packets are
+    refused, and counted.
+    """
+    for sock in sockets:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, os.fsencode(interface) + b"\0")
+
+
 def open_errors(
     families: Sequence[int], ports: tuple[int, int], secrets: Secrets, links: tuple[int, ...]
 ) -> list[socket.socket]:

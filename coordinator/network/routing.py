@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from coordinator.network import neighbours, waytable
 from coordinator.network import netlink as nl
+from coordinator.network.chosenlink import ChosenLink
 from coordinator.network.discover import NO_MAC, Network
 from coordinator.network.disruptions import Disruptions
-from coordinator.network.gateways import Gateway, Gateways
+from coordinator.network.gateways import LOOKUPS, Gateway, Gateways, SilentGatewayError
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.ownsources import OwnSources
@@ -66,9 +67,9 @@ _MOST_SILENT = 1 << 16
 class Routing:
     """The ways of all targets. They change only in `admit` and `update`.
 
-    ways: the table. changed: it has changed by what `admit` was given; to be set to False by who tells the
-    workers. network: the rings' link and what is behind it, for people. silent: hosts of our own links, or
-    gateways, that have not answered the kernel's question for their MAC.
+    chosen: the user's interface. ways: the table. changed: it has changed by what `admit` was given; to be
+    set to False by who tells the workers. network: the rings' link and what is behind it, for people. silent:
+    hosts of our own links, or gateways, that have not answered the kernel's question for their MAC.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Routing:
         """
         self._kernel = kernel
         self._news = Netlink(nl.GROUP_LINKS | nl.GROUP_NEIGHBOURS | nl.GROUP_ROUTES)
-        self._interface = interface
+        self.chosen = ChosenLink(interface)
         self._own = OwnSources(sources)
         self._ports = PortsUsed(own_ports)
         self._by_port = False  # rules look at ports, or did
@@ -126,17 +127,45 @@ class Routing:
             self._ports.note(each, self._survey.port_bounds)
         if self._ports.pairs:
             self._take_survey()
+        counts = self._choose_gateways(rows)
+        self.ways = waytable.make(self._survey, self._gateways, self._own)
+        self.network = waytable.describe_network(self._survey, self._gateways, self._own, counts)
+
+    def _choose_gateways(self, rows: Sequence[Rows]) -> NDArray[np.int64]:
+        """Choose the gateways, and ask for their MACs; returns (intervals,) the targets in each interval.
+
+        One that is silent is passed over where the kernel, which has noticed, takes another for the same
+        route. Raises NetworkError, NoRouteError.
+        """
+        while True:
+            counts, reached = self._count(rows)
+            if not reached:
+                raise NoRouteError(waytable.why_none(self._survey, _first(rows), self.chosen.name))
+            if not self._survey.complete:
+                return counts  # the kernel routes all
+            self._gateways.choose(self._survey, counts)
+            try:
+                self._gateways.ask(self._survey, reached)
+            except SilentGatewayError:
+                for _ in range(LOOKUPS):
+                    self._take_survey()
+                    if self._gateways.is_there_another(self._survey, self._count(rows)[1]):
+                        break
+                else:
+                    raise
+                continue
+            return counts
+
+    def _count(self, rows: Sequence[Rows]) -> tuple[NDArray[np.int64], list[int]]:
+        """(intervals,) the TARGET rows in each interval of the survey, and the intervals that hold some
+        and have a way.
+        """
         survey = self._survey
         counts = np.zeros(len(survey.edges), np.int64)
         for each in rows:
             counts += np.bincount(ways.place(each, survey.edges), minlength=len(counts))
-        reached = [at for at in np.flatnonzero(counts).tolist() if not survey.complete or survey.answers[at]]
-        if not reached:
-            raise NoRouteError(waytable.why_none(survey, _first(rows), self._interface))
-        self._gateways.choose(survey, counts)
-        self._gateways.ask(survey, reached)
-        self.ways = waytable.make(survey, self._gateways, self._own)
-        self.network = waytable.describe_network(survey, self._gateways, self._own, counts)
+        held = np.flatnonzero(counts).tolist()
+        return counts, [at for at in held if not survey.complete or survey.answers[at]]
 
     def fix(self, network: Network) -> None:
         """Send every packet as the user has said; routes are not followed."""
@@ -149,22 +178,10 @@ class Routing:
         self.ways = ways.everywhere(mtu=network.mtu)
 
     def _take_survey(self) -> None:
-        """Ask the kernel anew. Raises NetworkError where the user's interface cannot be used."""
-        oif = None
-        if self._interface is not None:
-            link = next((one for one in self._survey.links.values() if one.name == self._interface), None)
-            if link is None:
-                raise NetworkError(
-                    f"there is no network interface {self._interface!r}: see ip link, or --interface"
-                )
-            if not link.up:
-                raise NetworkError(f"interface {link.name} is down: ip link set {link.name} up")
-            if not link.running and link.kind != LOOPBACK:
-                raise NetworkError(
-                    f"interface {link.name} has no carrier: is its cable in, or its other end up?"
-                )
-            oif = link.index
-        survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif, self._ports.pairs)
+        """Ask the kernel anew. Raises NetworkError where the user's interface cannot be used at the start."""
+        self.chosen.find(self._kernel, usable=self.network is None)
+        given = self._own.given[:MOST_SOURCES]
+        survey = Survey(self._kernel, given, self.chosen.index, self._ports.pairs)
         self._note_disruptions(survey.links, survey.addresses)
         self._survey = survey
         self._by_port = any(survey.port_bounds) or bool(self._ports.pairs)
@@ -292,8 +309,12 @@ class Routing:
         return losses
 
     def _remade(self, changed: bool) -> bool:
-        """Make the table anew where a gateway's MAC has changed; it may be the first that is known."""
+        """Make the table anew where a gateway's MAC has changed; it may be the first that is known, and the
+        kernel then takes that gateway for more.
+        """
         if changed:
+            if self._survey_at is None:
+                self._survey_at = self._surveyed + self._apart
             self.ways = waytable.make(self._survey, self._gateways, self._own)
         return changed
 
@@ -301,7 +322,11 @@ class Routing:
         failed = bool(message.fields[2] & nl.NUD_FAILED)
         is_gateway, changed = self._gateways.take_news(message, failed=failed)
         if is_gateway:
-            if failed:  # it did not answer, or somebody has emptied the table: ask again
+            if failed and not message.by:
+                # The kernel may have another for the same route, and takes it now (RFC 4861 §6.3.6) without
+                # a word. Ours is asked again after that: while it is asked, the kernel takes it to be there.
+                self._confirm_at = self._survey_at = self._surveyed + self._apart
+            elif failed:  # somebody has emptied the table: ask again
                 self._confirm_at = 0.0
             return self._remade(changed)
         known = neighbours.known_mac(message) is not None

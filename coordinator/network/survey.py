@@ -98,6 +98,7 @@ class Survey:
         self._kernel = kernel
         self._oif = oif
         self._ports = tuple(ports)
+        self._groups: dict[bytes, bool] = {}  # nexthop objects, by id
         self.port_bounds: tuple[set[int], set[int]] = (set(), set())
         """As in `portrules.bounds`; nothing where no rule looks at ports."""
         self._sources = {family: [one for one in sources if one.version == family] for family in (4, 6)}
@@ -198,7 +199,7 @@ class Survey:
             if nl.RTAX_MTU in metrics
             else link.mtu
         )
-        odd = {nl.RTA_MULTIPATH, nl.RTA_ENCAP} & {*route.attributes, *found}
+        odd = {nl.RTA_MULTIPATH, nl.RTA_ENCAP} & {*route.attributes, *found} or self._is_group(route)
         return Route(
             index=index,
             gateway=ipaddress.ip_address(gateway) if gateway else None,
@@ -207,6 +208,21 @@ class Survey:
             single=not odd,
             local=kind == nl.RTN_LOCAL,
         )
+
+    def _is_group(self, route: nl.NetlinkMessage) -> bool:
+        """Whether a route names its next hops by a nexthop object alone (net.ipv4.nexthop_compat_mode=0), and
+        that is a group of several, or nobody can say.
+        """
+        number = route.attributes.get(nl.RTA_NH_ID)
+        if number is None or nl.RTA_OIF in route.attributes:
+            return False
+        if number not in self._groups:
+            try:
+                (one,) = self._kernel.ask(nl.GETNEXTHOP, nl.NEXTHOP.pack(0, 0), {nl.NHA_ID: number})
+                self._groups[number] = nl.NHA_GROUP in one.attributes
+            except (OSError, ValueError):
+                self._groups[number] = True
+        return self._groups[number]
 
     def _lookup(
         self, target: Address, source: Address | None, ports: Pair | None, flags: int

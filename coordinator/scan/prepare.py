@@ -258,6 +258,7 @@ def _open_sockets(
     except SocketError as error:
         raise UsageError(str(error)) from error
     stack.callback(close_shards, routed)
+    out.routes.routing.chosen.bound = routed
     stack.callback(close_shards, errors)
     return [*shards, *routed, *errors]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
+import socket
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from coordinator.network import netlink
+from coordinator.network import neighbours, netlink
 from coordinator.network.discover import discover, parse_mac
 from coordinator.network.neighbours import NetworkError
 from tests.host_net import BOX, BOX6, BOX_MAC, BOX_TOO, PEER, PEER6, PEER_MAC, Wire, inside, ip
@@ -65,6 +67,44 @@ class TestDiscover:
         refusals = 1_000_000
         with pytest.raises(NetworkError, match=f"{PEER} cannot be asked for its MAC: give --gateway-mac"):
             discover(seconds=0)
+
+    def test_what_others_say_of_a_neighbour_stays(self, wire: Wire) -> None:
+        """That it is a router, that the kernel is to keep it up to date. What a program has learned is left
+        alone.
+        """
+        index = socket.if_nametoindex("wire0")
+        for hop, said, states in (
+            (PEER6, "router", ("PROBE", "REACHABLE")),
+            (PEER, "managed", ("PROBE", "REACHABLE", "DELAY", "STALE")),
+            (SILENT, "extern_learn", ("REACHABLE",)),
+        ):
+            words = ("lladdr", PEER_MAC, "dev", "wire0", "nud", "reachable")
+            ip("neigh", "replace", hop, *words, *([] if said == "managed" else [said]), namespace=wire.box)
+            if said == "managed" and wire.run("ip", "neigh", "replace", hop, "dev", "wire0", said).returncode:
+                continue  # Linux before 5.16
+            with netlink.Netlink() as kernel:
+                mac, asked = neighbours.confirm(kernel, index, ipaddress.ip_address(hop))
+            entry = wire.run("ip", "neigh", "show", hop, "dev", "wire0").stdout.split()
+            assert (mac, asked) == (MAC, said != "extern_learn")
+            assert said in entry, entry
+            assert entry[-1] in states, entry
+
+    def test_an_entry_that_is_there_and_may_not_be_verified(
+        self, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As without CAP_NET_ADMIN, in a container: it is used as it is."""
+        route(wire, "default", "via", PEER)
+        words = ("lladdr", PEER_MAC, "dev", "wire0", "nud", "stale")
+        ip("neigh", "replace", PEER, *words, namespace=wire.box)
+        real = netlink.Netlink.ask
+
+        def ask(self: netlink.Netlink, kind: int, *more: Any, **named: Any) -> list[netlink.NetlinkMessage]:
+            if kind == netlink.NEWNEIGH:
+                raise PermissionError(errno.EPERM, "")
+            return real(self, kind, *more, **named)
+
+        monkeypatch.setattr(netlink.Netlink, "ask", ask)
+        assert discover().gateway_mac == MAC
 
     def test_through_the_default_gateway(self, wire: Wire) -> None:
         route(wire, "default", "via", PEER)

@@ -304,6 +304,33 @@ class TestMeanwhile:
         assert "[ERROR] lzr: the gateway 10.60.0.1 does not answer ARP on eth0 any more" in done.stderr
         assert "warning: the gateway 10.60.0.1 does not answer" in done.stderr
 
+    def test_of_two_gateways_the_one_that_is_left(self, town: Town, many: list[str]) -> None:
+        """The kernel takes the other when one does not answer, and tells nobody. At the start, too."""
+        town.box.sysctl("net.ipv4.neigh.eth0.retrans_time_ms", 100)
+        second = town.lab.namespace("second")
+        town.plug(second, "eth0", "10.60.0.13/24")
+        town.lab.link(second, town.far, names=("inner", "eth1"), a_addresses=("10.51.0.254/24",))
+        town.far.ip("addr", "add", "10.51.0.1/24", "dev", "eth1")
+        second.sysctl("net.ipv4.ip_forward", 1)
+        second.ip("route", "add", "10.50.0.0/16", "via", "10.51.0.1")
+        town.box.ip("route", "append", "default", "via", "10.60.0.13")
+        before = len(town.greeters[town.far].asked)
+
+        def fail() -> None:
+            town.gateway.ip("link", "set", "eth0", "down")
+            town.far.ip("route", "replace", "default", "via", "10.51.0.254")
+
+        words = (*OPTIONS, "-rate", "25", "-rn", "2", "-rt", "1.5")
+        with when(lambda: len(town.greeters[town.far].asked) > before, fail):
+            done = scan(town.box, *words, lines=lines(*many[:100]))
+        later = scan(town.box, *OPTIONS, lines=lines(*many[:20]))
+        town.box.ip("route", "del", "default", "via", "10.60.0.13")
+        town.gateway.ip("link", "set", "eth0", "up")
+        town.far.ip("route", "replace", "default", "via", "10.50.0.254")
+        assert len(found(done)) > 90, done.stderr
+        assert "packets leave by eth0 to 10.60.0.13 now: 10.60.0.1 does not answer" in done.stderr
+        assert found(later) == set(many[:20]), later.stderr
+
     def test_this_host_among_the_last(self, town: Town) -> None:
         """Its own addresses are listened to, though nobody knew of them when the sockets were opened."""
         home = ["10.60.0.2", "127.0.0.1", "10.60.0.9"]

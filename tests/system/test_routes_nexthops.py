@@ -149,6 +149,35 @@ def test_each_odd_gateway_is_good_for_the_rings(two: Two) -> None:
     assert two.box.call(settled) == dict.fromkeys(ODD_GATEWAYS, (mac, [WayKind.RING]))
 
 
+def test_nexthop_objects_that_routes_only_name(two: Two) -> None:
+    """As routing daemons want it (net.ipv4.nexthop_compat_mode=0): a group of several is the kernel's to
+    divide up, and another object under the same number is heard of.
+    """
+
+    def kinds() -> list[list[int]]:
+        rows = np.zeros(2, TARGET)
+        for row, host in zip(rows, ("10.73.1.7", "10.73.2.7"), strict=True):
+            row["peer_hi"], row["peer_lo"] = halves(host)
+        rows["syn"] = Opening.OURS
+        routing = Routing(Netlink(), None, (), print)
+        try:
+            routing.choose_link([rows[1:]])
+            found = [routing.ways.kinds(rows).tolist()]
+            two.box.ip("nexthop", "replace", "id", "2", "via", "10.72.1.1", "dev", "eth0")
+            routing.update(1.0)
+            routing.update(2.0)
+            return [*found, routing.ways.kinds(rows).tolist()]
+        finally:
+            routing.close()
+
+    two.box.sysctl("net.ipv4.nexthop_compat_mode", 0)
+    try:
+        assert two.box.call(kinds) == [[WayKind.KERNEL, WayKind.RING], [WayKind.KERNEL, WayKind.KERNEL]]
+    finally:
+        two.box.sysctl("net.ipv4.nexthop_compat_mode", 1)
+        two.box.ip("nexthop", "replace", "id", "2", "via", "10.72.2.1", "dev", "eth1")
+
+
 def test_a_scan_by_an_ipv6_next_hop(two: Two) -> None:
     there = [f"10.73.3.{number}" for number in range(1, 41)]
     done = scan(two.box, *OPTIONS, "-v", "5", lines=lines(there))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from coordinator.network import gateways as module
+from coordinator.network import netlink as nl
 from coordinator.network.gateways import Gateways
 from coordinator.network.neighbours import NetworkError
 from coordinator.network.survey import Hardware, Route, address
@@ -91,3 +92,24 @@ def test_the_default_route_is_followed_unless_somebody_still_goes_the_old_way(
     assert said == ["packets leave by eth1 to 10.0.1.1 now: the routes have changed"]
     assert (made.mac(4), made.mtu) == (MAC, 1400)
     assert made.are_next_hop(moved, BY_SECOND, 4)
+
+
+def test_a_silent_gateway_is_passed_over_where_the_kernel_has_another_for_the_same_route(
+    made: Gateways, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that do not answer the kernel names one after the other."""
+    before: Any = Survey(BY_FIRST, BY_FIRST)
+    choose(made, before, 1, 1)
+    made.ask(before, [0, 1])
+    fields = nl.NEIGHBOUR.unpack(nl.NEIGHBOUR.pack(2, 2, nl.NUD_FAILED, 0, 0))
+    news = nl.NetlinkMessage(nl.NEWNEIGH, fields, {nl.NDA_DST: FIRST.packed})
+    assert made.take_news(news, failed=True) == (True, False)
+    assert not made.is_there_another(before, [0, 1])
+    turns: Any = Survey(BY_FIRST, BY_SECOND)
+    assert made.is_there_another(turns, [0, 1])
+    named = [BY_FIRST, BY_FIRST, BY_SECOND]
+    monkeypatch.setattr(turns, "ask", lambda number: named.pop(0) if address(number).version == 4 else None)
+    made.follow(turns)
+    assert said == ["packets leave by eth1 to 10.0.1.1 now: 10.0.0.1 does not answer"]
+    assert choose(made, Survey(BY_FIRST, BY_SECOND), 3, 1) == ("eth1", "10.0.1.1")
+    assert choose(made, Survey(BY_FIRST, BY_FIRST), 3, 1) == ("eth0", "10.0.0.1")

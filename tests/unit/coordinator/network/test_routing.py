@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import math
 import socket
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from coordinator.network import chosenlink
 from coordinator.network import netlink as nl
 from coordinator.network import routing as module
-from coordinator.network.neighbours import NoRouteError
+from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.routing import Routing
 from coordinator.network.survey import Hardware, Route, address
 from lzr import addresses
@@ -93,6 +95,7 @@ def covered() -> list[str]:
 def made(monkeypatch: pytest.MonkeyPatch, said: list[str], covered: list[str]) -> Routing:
     monkeypatch.setattr(module, "Netlink", Kernel)
     monkeypatch.setattr(module, "Survey", Survey)
+    monkeypatch.setattr(chosenlink, "links", lambda _: LINKS)
     monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
     monkeypatch.setattr(module.neighbours, "confirm", lambda *_: (None, True))
     return Routing(Kernel(), None, (), said.append, cover=covered.append)  # type: ignore[arg-type]
@@ -110,10 +113,10 @@ def targets(*hosts: str) -> Any:
     return rows
 
 
-def neighbour(host: str, state: int, mac: bytes = MAC) -> tuple[int, nl.NetlinkMessage]:
+def neighbour(host: str, state: int, mac: bytes = MAC, by: int = 0) -> tuple[int, nl.NetlinkMessage]:
     fields = nl.NEIGHBOUR.unpack(nl.NEIGHBOUR.pack(2, 2, state, 0, 0))
     attributes = {nl.NDA_DST: socket.inet_aton(host), nl.NDA_LLADDR: mac}
-    return nl.NEWNEIGH, nl.NetlinkMessage(nl.NEWNEIGH, fields, attributes)
+    return nl.NEWNEIGH, nl.NetlinkMessage(nl.NEWNEIGH, fields, attributes, by)
 
 
 def test_each_target_has_its_way_and_its_source(made: Routing, covered: list[str]) -> None:
@@ -153,7 +156,7 @@ def test_where_none_can_be_reached_it_is_said_why(made: Routing, host: str, sent
 
 def test_an_interface_without_an_address_is_named(made: Routing) -> None:
     # The port of a bridge, for one: the host has addresses, but they are the bridge's.
-    made._interface = "eth0"
+    made.chosen.name = "eth0"
     with pytest.raises(NoRouteError, match="route to 2001:db8::1 by eth0: it has no address of that family"):
         made.choose_link([targets("2001:db8::1")])
 
@@ -167,14 +170,16 @@ def test_the_gateway_moves_goes_and_comes_back(made: Routing, said: list[str]) -
     assert made.update(1.1)
     assert made.order().gateway_v4 == OTHER
     assert said == ["the gateway 10.0.0.1 has another MAC now: 02:00:00:00:00:02"]
+    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED, by=4242)]
+    assert not made.update(1.5)
+    assert made.take_losses() == {}, "ip neigh flush: it is asked again"
+    assert made.wait(1.5) == 2.0
     news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_FAILED)]
-    assert not made.update(1.2)
-    assert made.take_losses() == {}, "ip neigh flush says the same: it is asked again"
-    assert made.wait(1.2) == 2.0
-    made.update(3.2)
-    assert made.take_losses() == {}
-    assert made.wait(3.2) == pytest.approx(0.5)
+    assert not made.update(1.7)
     made.update(3.7)
+    assert made.take_losses() == {}
+    assert made.wait(3.7) == pytest.approx(0.3)
+    made.update(4.0)
     losses = made.take_losses()
     assert list(losses) == ["gateway"]
     assert "10.0.0.1 does not answer ARP on eth0 any more" in losses["gateway"]
@@ -186,6 +191,70 @@ def test_the_gateway_moves_goes_and_comes_back(made: Routing, said: list[str]) -
     made.update(9.1)
     assert said[-1] == "the gateway 10.0.0.1 answers again"
     assert made.silent == set()
+
+
+def test_a_gateway_that_is_silent_is_left_for_another_before_it_is_asked_again(
+    made: Routing, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel does where a route has several (RFC 4861, 6.3.6): nobody tells us, and a router that is
+    asked counts for it as one that answers.
+    """
+    made.choose_link([targets("192.0.2.1")])
+    made.update(1.0)
+    other = ipaddress.ip_address("10.0.0.2")
+    anywhere = ipaddress.ip_network("198.41.0.0/16")
+    monkeypatch.setitem(FOUND, anywhere, FOUND[NET])
+    asked: list[str] = []
+
+    def confirm(_: object, index: int, hop: object) -> tuple[bytes, bool]:
+        asked.append(str(hop))
+        return OTHER, True
+
+    monkeypatch.setattr(module.neighbours, "confirm", confirm)
+    news: Any = made._news
+    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED)]
+    for net in (NET, anywhere):
+        monkeypatch.setitem(FOUND, net, replace(FOUND[NET], gateway=other))
+    assert made.update(1.3)
+    assert made.order().gateway_v4 == OTHER
+    assert set(asked) == {"10.0.0.2"}
+    assert said == ["packets leave by eth0 to 10.0.0.2 now: 10.0.0.1 does not answer"]
+
+
+def test_where_the_first_gateway_is_silent_the_kernels_next_one_is_asked(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ipaddress.ip_address("10.0.0.2")
+
+    def resolve(_: object, index: int, hop: object, seconds: float) -> bytes | None:
+        if hop == other:
+            return OTHER
+        if moves:
+            monkeypatch.setitem(FOUND, NET, replace(FOUND[NET], gateway=other))
+        return None
+
+    monkeypatch.setattr(module.neighbours, "resolve", resolve)
+    for moves in (False, True):
+        if not moves:
+            with pytest.raises(NetworkError, match=r"the gateway 10.0.0.1 does not answer ARP on eth0: give"):
+                made.choose_link([targets("192.0.2.1")])
+    made.choose_link([targets("192.0.2.1")])
+    assert made.order().gateway_v4 == OTHER
+
+
+def test_with_more_routes_than_a_table_can_have_the_kernel_routes_all(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(Survey):
+        def __init__(self, *_: object) -> None:
+            super().__init__(None)
+            self.complete, self.answers = False, []
+
+    monkeypatch.setattr(module, "Survey", Full)
+    monkeypatch.setitem(FOUND, ipaddress.ip_network("198.41.0.0/16"), FOUND[NET])
+    made.choose_link([targets("192.0.2.1")])
+    kinds = admit(made, targets("192.0.2.1", "10.0.0.5"))
+    assert kinds is None or kinds.tolist() == [WayKind.KERNEL] * 2
 
 
 def test_silent_neighbours_are_counted_if_packets_go_to_them(made: Routing) -> None:
@@ -240,22 +309,55 @@ def test_of_a_batch_as_those_before_nothing_is_noted(made: Routing) -> None:
     assert made.changed
 
 
-def test_an_address_of_ours_that_is_new_while_the_interface_is_down(
+def test_an_address_of_ours_that_is_new_while_the_kernel_does_not_answer(
     made: Routing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scan goes on, and asks the kernel again."""
     made.choose_link([taken("192.0.2.1")])
-    made._interface = "eth0"
-    monkeypatch.setitem(LINKS, 2, replace(LINKS[2], up=False))
     before = made.ways
+
+    def busy(*_: object) -> Survey:
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(module, "Survey", busy)
     assert admit(made, taken("192.0.2.2", own="10.0.0.10")) is not None
     assert (made.ways is before, made.changed, made.wait(1.0)) == (True, False, 0.0)
     made.update(1.0)
     assert made.wait(1.0) > 0.0
-    monkeypatch.setitem(LINKS, 2, replace(LINKS[2], up=True))
+    monkeypatch.setattr(module, "Survey", Survey)
     admit(made, taken("192.0.2.3", own="10.0.0.11"))
     assert made.changed
     assert made.ways is not before
+
+
+def test_the_users_interface_is_found_again_whatever_becomes_of_it(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for as it is now: down, up again, renamed, removed, and made anew under its name."""
+    asked: list[int | None] = []
+    bound: list[str] = []
+
+    class Asked(Survey):
+        def __init__(self, kernel: Any, sources: Any, oif: int | None, ports: Any) -> None:
+            asked.append(oif)
+            super().__init__(kernel, sources, oif, ports)
+
+    monkeypatch.setattr(module, "Survey", Asked)
+    made.chosen.name = "eth0"
+    made.choose_link([targets("192.0.2.1")])
+    monkeypatch.setattr(chosenlink, "bind_to", lambda _, name: bound.append(name))
+    news: Any = made._news
+    before, eth0 = made.order(), LINKS[2]
+    for at, changed in enumerate(
+        (replace(eth0, up=False), eth0, replace(eth0, name="lan0"), None, replace(eth0, index=7), eth0), 1
+    ):
+        found = {one.index: one for one in (LINKS[1], changed) if one is not None}
+        monkeypatch.setattr(chosenlink, "links", lambda _, found=found: found)
+        news.news = [(nl.NEWROUTE, None)]
+        made.update(float(at))
+        made.update(at + 0.3)
+    assert (asked, bound) == ([2, 2, 2, 2, 2, 7, 2], ["eth0", "eth0"])
+    assert module._same(before, made.order())
 
 
 def link(index: int, flags: int) -> tuple[int, nl.NetlinkMessage]:
