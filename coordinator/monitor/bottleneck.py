@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from coordinator.monitor import numbers
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot
+from lzr.pacing import maxrate
 
 # Judgements, for sentences that people read; `autoscale` uses STARVED and ROOM too. At worst one names the
 # wrong cause of two that are nearly as true.
@@ -50,6 +51,8 @@ def bottleneck(snapshot: Snapshot) -> str:
     if snapshot.phase == Phase.COOLDOWN:
         left = f", {snapshot.cooldown_left:.0f} s left" if snapshot.cooldown_left is not None else ""
         return f"waiting for late answers{left}: -c is how long"
+    if limited := _limited(snapshot):
+        return limited
     if snapshot.phase == Phase.FINISHING or (
         (snapshot.input_ended or snapshot.draining) and not snapshot.backlog
     ):
@@ -155,11 +158,17 @@ def _taken(snapshot: Snapshot) -> str:
     return f"{taken} taken, more would help"
 
 
-def _paced(snapshot: Snapshot) -> str:
-    if snapshot.packet_limit is not None and _near(snapshot.tx_rate, snapshot.packet_limit):
+def _limited(snapshot: Snapshot) -> str:
+    """The sentence about the limit on all packets that is reached; empty where none is."""
+    packets, octets = snapshot.tx_rate, snapshot.tx_bits / 8
+    if snapshot.packet_limit is not None and _near(packets, snapshot.packet_limit):
         return f"paced by --max-rate {numbers.count(snapshot.packet_limit)} packets/s: raise it to go faster"
-    if snapshot.bit_limit is not None and _near(snapshot.tx_bits, snapshot.bit_limit):
+    if snapshot.bit_limit is not None and _near(maxrate.wire_bits(packets, octets), snapshot.bit_limit):
         return f"paced by --bandwidth {numbers.bits(snapshot.bit_limit)}: raise it to go faster"
+    return ""
+
+
+def _paced(snapshot: Snapshot) -> str:
     if snapshot.rate_limit is not None:
         return f"paced by -rate {numbers.count(snapshot.rate_limit)}/s: raise it to go faster (] here)"
     return "paced: raise --max-rate or --bandwidth to go faster"

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 
 def count(number: float) -> str:
-    """12,345"""
-    return f"{number:,.0f}"
+    """12,345; of a rate below ten as much as it takes to tell it from none: 0.5"""
+    return _fraction(number) or f"{number:,.0f}"
+
+
+def _fraction(number: float) -> str:
+    """A small number that is not whole, in five characters at most: 2.5, 0.03, 1e-05; else empty."""
+    if number == int(number) or abs(number) >= 9.95:
+        return ""
+    if abs(number) >= 0.095:
+        return f"{number:.1f}"
+    return f"{number:.1g}" if abs(number) >= 0.00095 else f"{number:.0e}"
 
 
 def short(number: float) -> str:
-    """At most five characters: 999, 1.23K, 45.6M."""
+    """At most five characters: 999, 1.23K, 45.6M, 0.5."""
     for unit in ("", "K", "M", "G", "T"):
         if abs(number) < 999.5 or unit == "T":
             break
         number /= 1000
     if not unit:
-        return f"{number:.0f}"
+        return _fraction(number) or f"{number:.0f}"
     return f"{number:.{2 if abs(number) < 9.995 else 1 if abs(number) < 99.95 else 0}f}{unit}"
 
 

@@ -252,7 +252,9 @@ class Feeder:
         return np.concatenate(tickets)
 
     def take_paced(self) -> Paced:
-        """What the pacing did since the last call."""
+        """What the pacing did since the last call. At a low rate nothing may have been tried meanwhile."""
+        if self.pacer.rate is not None and not self._paced.clogged:
+            self._paced.held |= self._intake.waiting > 0
         paced, self._paced = self._paced, Paced()
         return paced
 

@@ -120,6 +120,8 @@ class Loop:
                 now = time.monotonic()
                 if console.wait(now) <= 0.0:
                     self._upkeep.update(now)  # so that what is shown is of this moment
+                elif touched:
+                    self._upkeep.count()  # cheap, as anybody may ask for figures
                 for command in console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                     self._upkeep.update(now)  # who asks next is shown what it did

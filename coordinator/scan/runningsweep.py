@@ -237,6 +237,12 @@ class RunningSweep:
         each = 0.0 if self.limit is not None and self.limit <= rate else 1 / rate / _HASTE
         return each, max(_LEAST_STRIDE, min(stride, 2 * _BATCH / rate))
 
+    @property
+    def step(self) -> float:
+        """How many pairs are assigned in one turn, where the rate holds them back."""
+        rate = self._feeder.pacer.rate
+        return 1.0 if rate is None else max(1.0, rate * self._over()[1])
+
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it
         had, or was about to adopt. lost: it died."""

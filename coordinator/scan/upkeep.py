@@ -17,8 +17,9 @@ from lzr.records.summary import Summary
 _EVERY = 0.2
 """Seconds between two rounds where nothing calls for one: with 1,000 lines a second there are 75 turns of the
 loop a second, and a round costs as much as a turn (`python -m benchmarks.calm`)."""
-_JUDGED_OVER = 0.5
-"""Seconds over which it is judged what held the scan back. A judgement: as often as a person can read it."""
+_JUDGED_OVER, _SWEPT_OVER = 0.5, 2.0
+"""Seconds over which it is judged what held the scan back: of a list, of a sweep, which goes in strides of up
+to 0.2 s. Judgements: as often as a person can read it, and so that a stride more or less is a tenth."""
 _NEARLY = 0.8
 """Share of the rate from which it counts as reached. A judgement: over half a second a rate varies by a
 tenth."""
@@ -31,7 +32,7 @@ class Upkeep:
         self._parts = parts
         self._due = 0.0
         self._routes_due = 0.0
-        self._judged = now
+        self._judged, self._rate = now, parts.pacer.rate
         self._trimmed = False
         self._most = ulimits.most_children()
 
@@ -158,18 +159,30 @@ class Upkeep:
             totals.phase = Phase.FINISHING
         elif state.begun:
             totals.phase = Phase.RUNNING
-        if now >= self._judged + _JUDGED_OVER:
-            verdict = judge(
-                self._parts.reading.take_seen(),
-                self._parts.feeder.take_paced(),
-                rate=self._parts.pacer.rate,
-                seconds=now - self._judged,
-                ended=ended,
-            )
-            totals.paced, totals.late = verdict.paced, verdict.late
-            totals.input_waiting, totals.input_held = verdict.input_waiting, verdict.input_held
-            self._judged = now
-            self.estimate()
+        self._judge(now, ended=ended)
+
+    def count(self) -> None:
+        """Bring those figures up to date that change with every line, so that their sums are right."""
+        if self._parts.sweeping is not None:
+            self._parts.sweeping.update()
+        self._parts.accounts.update(self._parts.feeder.backlog)
+
+    def _judge(self, now: float, *, ended: bool) -> None:
+        """Judge what held the scan back lately. ended: the input has ended."""
+        totals, sweeping, rate = self._parts.totals, self._parts.sweeping, self._parts.pacer.rate
+        over = _JUDGED_OVER if sweeping is None else _SWEPT_OVER
+        if now < self._judged + over and rate == self._rate and not totals.paused:
+            return
+        seen, paced = self._parts.reading.take_seen(), self._parts.feeder.take_paced()
+        seconds, self._judged = now - self._judged, now
+        if rate != self._rate or totals.paused:  # nothing can be said of a time in which it was another
+            self._rate = rate
+            return
+        step = 1.0 if sweeping is None else sweeping.step
+        verdict = judge(seen, paced, rate=rate, seconds=seconds, ended=ended, step=step)
+        totals.paced, totals.late = verdict.paced, verdict.late
+        totals.input_waiting, totals.input_held = verdict.input_waiting, verdict.input_held
+        self.estimate()
 
     def _count_refused(self) -> None:
         """Count messages that broke the protocol, and alert the user."""
@@ -205,12 +218,15 @@ class Judgement(Struct, frozen=True):
     input_held: bool
 
 
-def judge(seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool) -> Judgement:
+def judge(
+    seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool, step: float = 1.0
+) -> Judgement:
     """Decide what held the scan back over some time: the rate, the input or the workers.
 
-    rate: targets a second, None for no limit. seconds: the time judged. ended: the input has ended.
+    rate: targets a second, None for no limit. seconds: the time judged. ended: the input has ended. step: how
+    many targets are let through at once, of which one time may have more or less than another.
     """
-    enough = paced.begun >= _NEARLY * (rate or 0.0) * seconds
+    enough = paced.begun + step >= _NEARLY * (rate or 0.0) * seconds
     return Judgement(
         paced=paced.held and enough,
         late=paced.held and not enough and not paced.clogged,

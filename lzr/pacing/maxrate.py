@@ -24,6 +24,11 @@ def syns(packets: float | None, bits: float | None) -> float | None:
     return min(given, default=None)
 
 
+def wire_bits(packets: float, octets: float) -> float:
+    """Bits on the wire of so many packets. octets: bytes of their frames, from the Ethernet header on."""
+    return 8 * max(_LEAST * packets, octets + _AROUND * packets)
+
+
 class Budget:
     """The limits of --max-rate and --bandwidth. packets: a second; bits: a second; None for no limit."""
 
@@ -57,7 +62,7 @@ class Budget:
         if self._packets is not None:
             self._packets.spend(packets)
         if self._bits is not None:
-            self._bits.spend(8 * max(_LEAST * packets, octets + _AROUND * packets))
+            self._bits.spend(wire_bits(packets, octets))
 
     def wait(self) -> float:
         """Seconds until the next packet may leave."""

@@ -75,6 +75,9 @@ class Window:
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.ctl("status", "--json"))
+        # Whenever it is asked: the parts make the whole.
+        assert found["read"] == found["fates"] + found["in_flight"] + found["backlog"]
+        assert found["done"] == sum(found["outcomes"].values())
         return found
 
     def quiet(self) -> dict[str, Any]:

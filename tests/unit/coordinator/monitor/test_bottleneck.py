@@ -74,7 +74,13 @@ CALM = Snapshot(
             {"paced": True, "packet_limit": 900.0, "tx_rate": 890.0, "rate_limit": 5000.0},
             "paced by --max-rate 900",
         ),
-        ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
+        ({"packet_limit": 900.0, "tx_rate": 890.0, "rate_limit": 5000.0}, "paced by --max-rate 900"),
+        ({"packet_limit": 900.0, "tx_rate": 890.0, "input_ended": True, "backlog": 0}, "by --max-rate 900"),
+        ({"packet_limit": 900.0, "tx_rate": 400.0}, "nothing stands out"),
+        ({"bit_limit": 1e6, "tx_bits": 1e6, "tx_rate": 100.0}, "paced by --bandwidth 1.00 Mb/s"),
+        # 60 bytes a packet, which are 84 on the wire
+        ({"bit_limit": 1e6, "tx_bits": 700e3, "tx_rate": 1460.0}, "paced by --bandwidth 1.00 Mb/s"),
+        ({"paced": True, "rate_limit": 0.5}, "paced by -rate 0.5/s"),
         (
             {"window_full": True},
             "as many answers awaited as rings take: a lower -t, or -w flow=3 (or + here)",

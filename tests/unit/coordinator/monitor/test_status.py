@@ -161,6 +161,10 @@ def test_report_has_a_line_for_each_process() -> None:
         (999_600, "1.00M"),
         (5e12, "5.00T"),
         (2e15, "2000T"),
+        (0.5, "0.5"),
+        (2.49, "2.5"),
+        (0.0333, "0.03"),
+        (0.00001, "1e-05"),
     ],
 )
 def test_short_numbers(number: float, text: str) -> None:
@@ -169,6 +173,8 @@ def test_short_numbers(number: float, text: str) -> None:
 
 def test_figures() -> None:
     assert numbers.count(1234567.0) == "1,234,567"
+    assert [numbers.count(rate) for rate in (0.5, 3.0, 9.4, 12.3)] == ["0.5", "3", "9.4", "12"]
+    assert numbers.fit(0.5, 7) == "0.5"
     assert numbers.fit(1_234_567, 9) == "1,234,567"
     assert numbers.fit(1_234_567, 8) == "1.23M"
     assert numbers.bits(1_500_000) == "1.50 Mb/s"

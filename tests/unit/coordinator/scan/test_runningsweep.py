@@ -73,7 +73,8 @@ def assigned(swept: RunningSweep, feeder: Any, seconds: float, begin: float = 0.
     feeder.take_paced()
     for turn in range(round(seconds / 0.005)):
         swept.assign(begin + turn * 0.005)
-    return judge(Seen(), feeder.take_paced(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
+    rate = feeder.pacer.rate
+    return judge(Seen(), feeder.take_paced(), rate=rate, seconds=seconds, ended=False, step=swept.step)
 
 
 def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +85,21 @@ def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch)
     said = assigned(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late, said.input_waiting) == (True, False, False)
     assert 0.8 * RATE / 2 < swept.scheduler.next < 1.1 * RATE / 2
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 30.0, 500.0, 3000.0])
+def test_at_each_time_it_is_the_rate(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
+    """Also where a stride is long, or nothing is due in that time."""
+    feeding, workers = Feeding(0, rate), Workers(monkeypatch, 1 << 20)
+    feeding.feeder.pacer = Pacer(rate, 0.0, runningsweep.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, workers, 1 << 16)
+    for at in range(0, 20, 2):
+        said = assigned(swept, feeding.feeder, 2.0, at)
+        for name, stretch in workers.given:
+            swept.scheduler.sent(stretch.number, name, at)
+        workers.given.clear()
+        assert (said.paced, said.late) == (True, False), at
 
 
 def test_a_coordinator_that_is_late_each_time_keeps_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,5 +33,11 @@ def test_verdicts(seen: Seen, paced: Paced, ended: bool, wanted: set[str]) -> No
     assert {name for name in Judgement.__struct_fields__ if getattr(verdict, name)} == wanted
 
 
+@pytest.mark.parametrize("rate", [1e-6, 0.5, 1.0, 2.0])
+def test_a_low_rate_is_kept_though_nothing_began_in_that_time(rate: float) -> None:
+    verdict = judge(Seen(), Paced(begun=0, held=True), rate=rate, seconds=0.5, ended=False)
+    assert (verdict.paced, verdict.late) == (True, False)
+
+
 def test_without_a_rate_nothing_is_paced() -> None:
     assert judge(Seen(), Paced(begun=1), rate=None, seconds=0.5, ended=False) == NOTHING
