@@ -12,6 +12,7 @@ from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.greetings.lookup import NOTHING
 from lzr.fingerprint.precedence import UNKNOWN, resolve
+from lzr.protocols._bytes import MARK
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 
@@ -32,6 +33,8 @@ class Classifier:
             label = self._by_probe(data, sent)
             if label:
                 return label
+        if data[:3] == MARK:
+            data = data[3:]
         return self._by_matchers(data if len(data) <= REACH else data[:REACH])
 
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
@@ -42,6 +45,8 @@ class Classifier:
             found = whole(data) if whole is not None else None
             if found is not None:
                 return found
+            if data[:3] == MARK:
+                data = data[3:]
             if len(data) > REACH:
                 data = data[:REACH]
             label = self._by_matchers(data)

@@ -8,6 +8,10 @@ from __future__ import annotations
 TEXT = bytes([*range(0x20, 0x7F), 9, 10, 12, 13])
 """Printable ASCII and white space."""
 
+MARK = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark, which .NET's writers put in front of whatever text they send first, greetings and
+status lines too; the protocol begins behind it."""
+
 BINARY = bytes([*range(9), 11, *range(14, 27), *range(28, 32), 127])
 """Control characters that no text holds (white space and ESC, which starts terminal colours, are allowed)."""
 

@@ -74,6 +74,9 @@ _AVPS = (
     + _avp(258, b"\xff\xff\xff\xff")
 )
 
+_IMPLEMENTATION = b"2.25.239104958685397295678112399387184012805"
+"""Names this program, as each side must (PS3.7 §D.3.3.2); under 2.25 anybody may (PS3.5 §B.2)."""
+
 _ITEMS = (
     bytes.fromhex("10000015")
     + b"1.2.840.10008.3.1.1.1"
@@ -81,7 +84,11 @@ _ITEMS = (
     + b"1.2.840.10008.1.1"
     + bytes.fromhex("40000011")
     + b"1.2.840.10008.1.2"
-    + bytes.fromhex("50000008 51000004 00004000")
+    + b"\x50\0"
+    + (12 + len(_IMPLEMENTATION)).to_bytes(2, "big")
+    + bytes.fromhex("51000004 00004000 5200")
+    + len(_IMPLEMENTATION).to_bytes(2, "big")
+    + _IMPLEMENTATION
 )
 
 _ASSOCIATE = bytes.fromhex("0001 0000") + b"ANY-SCP".ljust(16) + b"LZR".ljust(16) + bytes(32) + _ITEMS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from lzr.protocols._bytes import MARK
 from lzr.protocols._protocol import Host, Protocol
 from lzr.protocols._useragent import USER_AGENT
 from lzr.protocols.tls import CLIENT_HELLO
@@ -33,6 +34,9 @@ LOOSE_LINE = re.compile(
 )
 """As some write it: more blanks, no minor version, no slash, no code that means something."""
 
+BEHIND_BLANKS = re.compile(rb"[ \r\n\0]{1,16}+HTTP/\d\.\d [1-9]\d\d[ \r\n]")
+"""Some end another line first."""
+
 NO_VERSION = re.compile(
     rb"(?:UNKNOWN|UnknownMethod|\(null\)|INV)? [2345]\d\d [A-Z][A-Za-z ]{1,40}\r\n(?:[A-Z][\w-]{1,40}: |\r\n)"
 )
@@ -41,7 +45,7 @@ NO_VERSION = re.compile(
 
 def _page(data: bytes) -> bool:
     """The beginning of an HTML document, after white space, a byte order mark or an XML declaration."""
-    text = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    text = data[:512].removeprefix(MARK).lstrip().lower()
     if text.startswith((b"<?xml", b"<!--")):
         _, _, text = text.partition(b">")
         text = text.lstrip()
@@ -55,7 +59,7 @@ def _http(data: bytes) -> bool:
 def _loose(data: bytes) -> bool:
     if data[:1] in b"Hh":
         return LOOSE_LINE.match(data) is not None
-    return _page(data) or NO_VERSION.match(data) is not None
+    return _page(data) or NO_VERSION.match(data) is not None or BEHIND_BLANKS.match(data) is not None
 
 
 _last: tuple[bytes, int] = (b"", 0)
@@ -119,7 +123,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             Host(),
             b"\r\nUser-Agent: " + USER_AGENT + b"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         ),
-        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" ", b"UNKNOWN ", *_ODD),
+        starts=(b"HTTP/", b"http/", b"<", MARK, b"\r\n", b"\n", b" ", b"UNKNOWN ", *_ODD),
         examples=(
             b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.0 302\r\nLocation: https://192.0.2.1/\r\n\r\n",
@@ -138,6 +142,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"<?xml version='1.0'?>\n<!DOCTYPE html>\n<html>",
             b"<!DOCTYPE HTML>\n<html><head><title>Error response</title></head>",
             b"\r\n<html>\r\n<head><title>400 Bad Request</title></head>",
+            b"\r\nHTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n",
+            b"\r\n\r\n\0HTTP/1.0 500 Internal Server Error\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n220 ESMTP Postfix SSH-2.0-x IPP/2.0 CUPS",
         ),
         rejects=(
@@ -147,6 +153,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"<policy-file-request/>",
             b"HTTP",
             b"\r\nlogin: ",
+            b"\r\nHTTP/1.1 is spoken elsewhere\r\n",
+            b"\r\n" * 9 + b"HTTP/1.1 200 OK\r\n\r\n",
             b"HTTP/1.1 2000 OK\r\n",
             b"HTTP/1.1 099 OK\r\n",
             b"(null) pointer\r\n",

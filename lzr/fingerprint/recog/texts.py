@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from lzr.fingerprint.recog import certificate
-from lzr.protocols._bytes import be16, le16, line
+from lzr.protocols._bytes import MARK, be16, le16, line
 
 Texts = list[tuple[str, bytes]]
 """(name of a table, text), what says most first."""
@@ -39,6 +39,8 @@ _HEADERS = {
 
 def of(label: str, data: bytes) -> Texts:
     """What to ask which table about this reply."""
+    if data[:3] == MARK:
+        data = data[3:]
     if data[:5] == b"HTTP/":
         return _http(data)
     reader = _READERS.get(label)

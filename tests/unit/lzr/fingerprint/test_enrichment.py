@@ -93,6 +93,22 @@ def test_the_subject_of_a_certificate_is_told_whatever_it_says() -> None:
 
 @every_row(
     [
+        (b"220 mx.example.com ESMTP Postfix\r\n", "smtp", "Postfix"),
+        (b"+OK Sampler POP3 server 1.2.3 ready\r\n", "pop3", "Sampler POP3 server"),
+        (b"SSH-2.0-Sampler_1.2\r\n", "ssh", "Sampler"),
+        (b"HTTP/1.1 200 OK\r\nServer: nginx/1.2.3\r\n\r\n", "http", "nginx"),
+        (b"<html><title>x</title>", "http", ""),
+    ]
+)
+def test_a_byte_order_mark_in_front_changes_nothing(reply: bytes, label: str, product: str) -> None:
+    plain, marked = CLASSIFIER.identify(reply), CLASSIFIER.identify(b"\xef\xbb\xbf" + reply)
+    assert (plain.label, plain.product) == (label, product)
+    assert marked == plain
+    assert CLASSIFIER.classify(b"\xef\xbb\xbf" + reply) == label
+
+
+@every_row(
+    [
         ("CN=Müller,O=株式会社".encode(), 0x0C, "CN=Müller,O=株式会社"),
         ("CN=Müller".encode("latin-1"), 0x0C, "CN=Müller"),  # not what its tag says
         ("CN=Müller".encode("latin-1"), 0x14, "CN=Müller"),  # TeletexString

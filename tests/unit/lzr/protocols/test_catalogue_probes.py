@@ -156,6 +156,28 @@ def test_der_is_definite_to_its_end() -> None:
     walk(render(BY_NAME["kerberos"])[4:])
 
 
+def test_an_association_is_asked_for_with_what_it_must_name() -> None:
+    """The items of an A-ASSOCIATE-RQ end where their lengths say; the last one says which implementation asks
+    (DICOM PS3.8 §9.3.2, PS3.7 §D.3.3)."""
+
+    def items(data: bytes) -> dict[int, bytes]:
+        found, at = {}, 0
+        while at < len(data):
+            kind, size = struct.unpack_from(">BxH", data, at)
+            found[kind] = data[at + 4 : at + 4 + size]
+            at += 4 + size
+        assert at == len(data)
+        return found
+
+    outer = items(render(BY_NAME["dicom"])[74:])
+    assert list(outer) == [0x10, 0x20, 0x50]
+    assert list(items(outer[0x20][4:])) == [0x30, 0x40]
+    user = items(outer[0x50])
+    assert user[0x51] == (0x4000).to_bytes(4, "big")
+    assert len(user[0x52]) <= 64
+    assert all(part.isdigit() and (part == b"0" or part[:1] != b"0") for part in user[0x52].split(b"."))
+
+
 def test_no_attribute_of_diameter_is_marked_as_it_may_not_be() -> None:
     """Product-Name must not be mandatory (RFC 6733 §4.5): else the bits are wrong (§7.1.3)."""
     probe = render(BY_NAME["diameter"])
