@@ -55,7 +55,7 @@ def output(
     if path == "-":
         yield Destination(f"/proc/self/fd/{descriptor}", name, descriptor)
         return
-    if status is not None and stat.S_ISDIR(status.st_mode):
+    if (status is not None and stat.S_ISDIR(status.st_mode)) or path.endswith("/"):
         raise UsageError(f"cannot write {name}: it is a directory")
     user = invoking_user()
     invoker = None if user is None else (user.uid, user.gid)

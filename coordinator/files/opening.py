@@ -70,6 +70,7 @@ def open_output(
     try:
         with reach(name, invoker) as place:
             mode = place.mode()
+            _refuse_directory(name, mode)
             if fresh and mode:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             if stat.S_ISFIFO(mode) and place.directory is not None:
@@ -112,6 +113,7 @@ def open_written(
         return descriptor
     with reach(name, invoker) as place:
         mode = place.mode()
+        _refuse_directory(name, mode)
         if fresh and mode:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         if stat.S_ISFIFO(mode) and place.directory is not None:
@@ -190,6 +192,15 @@ class _Leaky(io.BufferedIOBase):
         if not self.closed:
             super().close()
             os.close(self._descriptor)
+
+
+def _refuse_directory(name: str, mode: int) -> None:
+    """Raises OSError for a name that ends in a slash, which only a directory may have: `reach` goes by the
+    steps of a path.
+    """
+    if name.endswith("/"):
+        number = errno.ENOTDIR if mode and not stat.S_ISDIR(mode) else errno.EISDIR
+        raise OSError(number, os.strerror(number))
 
 
 def _open(

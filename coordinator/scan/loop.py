@@ -81,6 +81,7 @@ class Loop:
         try:
             self._start()
             self._turns()
+            self._upkeep.update(time.monotonic())  # a signal may have ended it before a turn had done so
             gone = self._reports.reader_gone
             if gone or self.accounts.enough:
                 self._parts.state.ending = "the reader of the output has gone" if gone else _ENOUGH

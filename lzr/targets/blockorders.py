@@ -18,10 +18,10 @@ Order = dict[str, Any]
 
 
 def of_lines(data: bytes) -> list[Order]:
-    """The orders in a file. Raises ValueError for a line that is JSON and no order, and for UTF-16.
+    """The orders in a file. Raises ValueError for a line that is no order, and for UTF-16.
 
-    A line that is not JSON is left out: its writer was cut off before anything was confirmed. Lines that say
-    which box goes by an order are left out too.
+    A line that begins as one and does not end is left out: its writer was cut off before anything was
+    confirmed. Lines that say which box goes by an order are left out too.
     """
     if wide := wide_text(data):  # of which not every line could be read
         raise ValueError(f"it {wide}")
@@ -30,6 +30,9 @@ def of_lines(data: bytes) -> list[Order]:
         try:
             one = json.loads(line)
         except (ValueError, RecursionError):
+            text = line.strip(b"\0 \t\r")  # zeros: of a host that lost its power
+            if text and not text.startswith(b"{"):
+                raise ValueError(f"line {number} is no order to block") from None
             continue
         if isinstance(one, dict) and "box" in one:
             continue

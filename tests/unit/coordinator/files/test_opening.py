@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.files.opening import open_written, why_not_whole
+from coordinator.commandline import wholefile
+from coordinator.files.opening import open_output, open_written, why_not_whole
 from coordinator.monitor.profiling import open_profiles
 from coordinator.results.metadata import open_metadata
 from coordinator.results.outputs import Outputs
@@ -30,6 +31,20 @@ def test_what_is_no_regular_file_is_anybodys() -> None:
     descriptors = [open_written("/dev/null", None, append=False, alone=True) for _ in range(2)]
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def test_a_slash_at_the_end_is_of_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "directory").mkdir()
+    for name, reason in (("file", "Not a"), ("directory", "Is a"), ("nothing", "Is a")):
+        path = f"{tmp_path / name}/"
+        with pytest.raises(OSError, match=f"{reason} directory"):
+            open_written(path, None, append=True)
+        with pytest.raises(UsageError, match=f"{reason} directory"):
+            open_output(path, None)
+        with pytest.raises(UsageError, match="it is a directory"), wholefile.output(path, overwrite=True):
+            pass
+    assert not (tmp_path / "nothing").exists()
 
 
 def test_metadata_and_profiles_are_of_one_scan(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def test_a_line_that_was_cut_off_is_left_out() -> None:
     for cut in range(1, len(as_line(ORDER)) - 1):
         assert of_lines(as_line(ORDER) + as_line(ORDER)[:cut] + b"\n" + as_line(ORDER)) == [ORDER, ORDER]
     assert of_lines(as_line(ORDER) + b'{"order": "0", "box": "fra1", "at": 3}\n') == [ORDER]
+    assert of_lines(as_line(ORDER) + b" \r\n" + bytes(4096)) == [ORDER], "a host that lost its power"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ def test_a_line_that_was_cut_off_is_left_out() -> None:
         b'{"networks": []}',
         b'{"networks": ["no net"]}',
         b"7",
+        b"192.0.2.0/24",
+        b"# a blocklist",
     ],
 )
 def test_what_is_none_is_said(line: bytes) -> None:
