@@ -145,11 +145,18 @@ class Netlink:
         self, kind: int, fixed: bytes, attributes: Attributes | None = None, flags: int = F_ACK
     ) -> list[NetlinkMessage]:
         """Send one request and return the objects of the answer. Raises OSError with the kernel's errno."""
+        return list(self.each(kind, fixed, attributes, flags))
+
+    def each(
+        self, kind: int, fixed: bytes, attributes: Attributes | None = None, flags: int = F_ACK
+    ) -> Iterator[NetlinkMessage]:
+        """Send one request and yield the objects of the answer. Who does not take all of them closes this
+        conversation, which is still in the midst of it. Raises OSError with the kernel's errno.
+        """
         self._number += 1
         body = fixed + pack_attributes(attributes or {})
         header = HEADER.pack(HEADER.size + len(body), kind, F_REQUEST | flags, self._number, 0)
         self._socket.send(header + body)
-        found: list[NetlinkMessage] = []
         while True:
             for reply, number, content, _ in parse_messages(self._socket.recv(1 << 17)):
                 if number != self._number:
@@ -158,12 +165,12 @@ class Netlink:
                     error = -struct.unpack_from("=i", content)[0]
                     if error:
                         raise OSError(error, os.strerror(error))
-                    return found
+                    return
                 if reply == NLMSG_DONE:
-                    return found
+                    return
                 message = parse_body(reply, content)
                 if message is not None:
-                    found.append(message)
+                    yield message
 
     def fileno(self) -> int:
         return self._socket.fileno()

@@ -8,6 +8,7 @@ for the user who owns our sockets, and, where rules look at ports, for the ports
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -113,25 +114,22 @@ class Survey:
                 self.answers.append(self.ask(first + (end - first) // 2))
 
     def _boundaries(self) -> list[int]:
+        """Where an interval begins; where there are too many for a table, not all of them."""
         starts = {0, *ways.ALWAYS}
         for family in (socket.AF_INET, socket.AF_INET6):
             fixed = nl.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
-            for kind in (nl.GETROUTE, nl.GETRULE):
-                try:
-                    found = self._kernel.ask(kind, fixed, flags=nl.F_DUMP)
-                except OSError:
-                    continue  # a kernel without IPv6
-                if kind == nl.GETRULE:
-                    for known, new in zip(self.port_bounds, portrules.bounds(found), strict=True):
-                        known.update(new)
-                for message in found:
-                    if message.fields[0] != family:
-                        continue
-                    width = 4 if family == socket.AF_INET else 16
-                    packed = message.attributes.get(nl.RTA_DST, bytes(width))
-                    length = min(message.fields[1], 8 * width)
-                    if len(packed) == width and (length or kind == nl.GETROUTE):
-                        starts.update(ways.bounds(packed, length))
+            with contextlib.suppress(OSError):  # a kernel without IPv6, or without policy rules
+                rules = self._kernel.ask(nl.GETRULE, fixed, flags=nl.F_DUMP)
+                for known, new in zip(self.port_bounds, portrules.bounds(rules), strict=True):
+                    known.update(new)
+                for rule in rules:
+                    starts.update(_bounds(rule, family, least=1))
+            # In a conversation of its own: of a full table (a million routes) the rest is not read.
+            with contextlib.suppress(OSError), Netlink() as kernel:
+                for route in kernel.each(nl.GETROUTE, fixed, flags=nl.F_DUMP):
+                    starts.update(_bounds(route, family, least=0))
+                    if len(starts) > ways.MOST_INTERVALS + 1:
+                        break
         return sorted(start for start in starts if start < ways.END)
 
     def ask(self, number: int) -> Route | None:
@@ -254,6 +252,17 @@ class Survey:
 
 _REFUSALS = (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
 """Errors by which the kernel reports a route of type unreachable, prohibit or blackhole."""
+
+
+def _bounds(message: nl.NetlinkMessage, family: int, least: int) -> tuple[int, ...]:
+    """The first address of a route's or a rule's destination, and the first behind it; nothing where its
+    prefix is shorter than `least`, or it is of another family.
+    """
+    width = 4 if family == socket.AF_INET else 16
+    packed, length = message.attributes.get(nl.RTA_DST, bytes(width)), min(message.fields[1], 8 * width)
+    if message.fields[0] != family or len(packed) != width or length < least:
+        return ()
+    return ways.bounds(packed, length)
 
 
 def _is_usable(one: Address, version: int) -> bool:

@@ -7,14 +7,17 @@ has, to both addresses of the box.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from coordinator.network.netlink import Netlink
+from coordinator.network.netlink import GETRULE, Netlink, NetlinkMessage
 from coordinator.network.routing import Routing
+from coordinator.network.survey import Survey
 from lzr.packet.ways import WayKind
 from lzr.rows import TARGET, Opening
 from tests.lab.greeter import Greeter
@@ -176,6 +179,28 @@ def test_nexthop_objects_that_routes_only_name(two: Two) -> None:
     finally:
         two.box.sysctl("net.ipv4.nexthop_compat_mode", 1)
         two.box.ip("nexthop", "replace", "id", "2", "via", "10.72.2.1", "dev", "eth1")
+
+
+def test_a_full_table_is_the_kernels(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more routes than a table of ways can have not all are read; also without policy rules."""
+    real = Netlink.ask
+
+    def ask(self: Netlink, kind: int, *more: Any, **named: Any) -> list[NetlinkMessage]:
+        if kind == GETRULE:
+            raise OSError(errno.EOPNOTSUPP, "")
+        return real(self, kind, *more, **named)
+
+    monkeypatch.setattr(Netlink, "ask", ask)
+
+    def surveyed() -> tuple[bool, int]:
+        with Netlink() as kernel:
+            survey = Survey(kernel)
+        return survey.complete, len(survey.edges) // 1000
+
+    routes = [f"10.{200 + at // 16384}.{at // 64 % 256}.{at % 64 * 4}/31 dev eth1" for at in range(20_000)]
+    for verb, found in (("add", (False, 16)), ("del", (True, 0))):
+        two.box.run("ip", "-batch", "-", input="".join(f"route {verb} {one}\n" for one in routes))
+        assert two.box.call(surveyed) == found
 
 
 def test_a_scan_by_an_ipv6_next_hop(two: Two) -> None:
