@@ -11,6 +11,7 @@ from typing import Any
 
 from lzr.fingerprint.applicationtable import TABLE
 from lzr.kernels import NATIVE, in_c, prepared
+from lzr.protocols._bytes import head_end
 from lzr.protocols._protocol import Identity
 
 _Names = dict[bytes, str]
@@ -105,11 +106,11 @@ def read(data: bytes) -> tuple[str, bytes]:
 def _read_in_python(data: bytes) -> tuple[str, bytes]:
     if data[:1] == b"\x16":
         return _in_certificate(data[:4096]), b""
-    end = 0
+    body = 0
     server = b""
     weak = ""
     if data[:1] in b"Hh":
-        end = data.find(b"\r\n\r\n", 0, 4096)
+        end, body = head_end(data, 4096)
         for name, value in _FIELD.findall(data, 0, end if end >= 0 else 4096):
             field = name.lower()
             where = _BY_HEADER.get(field)
@@ -126,8 +127,7 @@ def _read_in_python(data: bytes) -> tuple[str, bytes]:
                 return found, server or _server(data, end)
         if end < 0:
             return weak, server
-        end += 4
-    return _in_body(data[end:4096]) or weak, server
+    return _in_body(data[body:4096]) or weak, server
 
 
 def _server(data: bytes, end: int) -> bytes:

@@ -14,7 +14,7 @@ from lzr.fingerprint import fields, statements
 from lzr.fingerprint.applications import HTTP
 from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.lookup import NOTHING, Stated, greeting_lines, named
-from lzr.protocols._bytes import be16, line
+from lzr.protocols._bytes import be16, head_end, line
 
 _GREETERS = {"smtp": "s", "ftp": "f", "imap": "i", "pop3": "p"}
 """Labels of those who greet with a line, and their letters in `greetings.programs`."""
@@ -109,7 +109,7 @@ _JOINED = re.compile(r"([A-Za-z][A-Za-z ]{1,30})-(\d{1,4}(?:\.\w{1,12}){1,5})(?:
 
 def server_field(data: bytes) -> bytes:
     """The value of the Server field among those of a head; empty where there is none."""
-    end = data.find(b"\r\n\r\n", 0, 2048)
+    end, _ = head_end(data, 2048)
     found = _SERVER.search(data, 0, end if end >= 0 else 2048)
     return found[1].strip() if found else b""
 

@@ -401,13 +401,30 @@ static PyObject *identity(const struct table *table, PyObject *found, struct tex
     return Py_NewRef(made->identity);
 }
 
+/* _bytes.head_end: where the head ends, or NOWHERE; and how long the end is */
+static size_t head_end(const uint8_t *data, size_t size, size_t *length)
+{
+    static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
+    static const struct needle BARE = {(const uint8_t *)"\n\n", 2, 0, 1};
+    const uint8_t *line = memchr(data, '\n', size);
+    if (line != NULL && (line == data || line[-1] != '\r')) {
+        size_t end = lzr_find(data, size, &BARE);
+        if (end != NOWHERE) {
+            *length = 2;
+            return end;
+        }
+    }
+    *length = 4;
+    return lzr_find(data, size, &BLANK);
+}
+
 /* applications.read, of a response: returns the application, or NULL, and the Server field */
 static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size, struct text *said)
 {
-    static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
+    size_t ending;
     if (size > REACH)
         size = REACH;
-    size_t end = lzr_find(data, size, &BLANK);
+    size_t end = head_end(data, size, &ending);
     const struct text head = {data, end != NOWHERE ? end : size};
     struct text server = {data, 0};
     PyObject *found = NULL;
@@ -435,7 +452,7 @@ static PyObject *read_response(const struct table *table, const uint8_t *data, s
     if (done && server.size == 0)
         server = server_field(head);
     if (!done && end != NOWHERE) {
-        PyObject *inside = in_body(table, (struct text){data + end + 4, size - end - 4});
+        PyObject *inside = in_body(table, (struct text){data + end + ending, size - end - ending});
         if (inside != NULL)
             found = inside;
     }

@@ -46,6 +46,20 @@ def le32(data: bytes, at: int) -> int:
     return int.from_bytes(field, "little") if len(field) == 4 else -1
 
 
+def head_end(data: bytes, reach: int) -> tuple[int, int]:
+    """Where the head of a response ends and where its body begins; (-1, -1) where it goes on beyond `reach`.
+
+    Lines end with CR LF, of some servers with LF alone, which the first line shows (RFC 9112 §2.2).
+    """
+    line = data.find(b"\n", 0, reach)
+    if line >= 0 and data[line - 1 : line] != b"\r":
+        end = data.find(b"\n\n", 0, reach)
+        if end >= 0:
+            return end, end + 2
+    end = data.find(b"\r\n\r\n", 0, reach)
+    return (end, end + 4) if end >= 0 else (-1, -1)
+
+
 def is_ascii_text(data: bytes) -> bool:
     """Nothing but printable ASCII and white space."""
     return not data.translate(None, TEXT)

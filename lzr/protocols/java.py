@@ -52,7 +52,7 @@ def _ajp(data: bytes) -> bool:
 def _hadoop(data: bytes) -> bool:
     """length, a delimited RpcResponseHeaderProto with a call, a status, and the server's IPC version; or the
     page by which it says that this is no port for HTTP."""
-    if data[:1] == b"H":
+    if data.startswith(_NO_WEB):
         return True
     return fits(data, be32(data, 0) + 4) and b"org.apache.hadoop." in data[:64]
 
@@ -164,6 +164,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             _NO_WEB[:-6],
             bytes(4) + _VERSION_MISMATCH,
             (len(_VERSION_MISMATCH)).to_bytes(4, "big") + bytes(61),
+            b"H\1\2\3\4\x08" + bytes(20),
         ),
         ports=(8020, 9000),
     ),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from lzr.fingerprint.recog import certificate
-from lzr.protocols._bytes import MARK, be16, le16, line
+from lzr.protocols._bytes import MARK, be16, head_end, le16, line
 
 Texts = list[tuple[str, bytes]]
 """(name of a table, text), what says most first."""
@@ -48,7 +48,7 @@ def of(label: str, data: bytes) -> Texts:
 
 
 def _http(data: bytes) -> Texts:
-    end = data.find(b"\r\n\r\n", 0, _HEAD)
+    end, _ = head_end(data, _HEAD)
     end = _HEAD if end < 0 else end
     found: dict[str, list[bytes]] = {table: [] for table in _HEADERS.values()}
     for name, value in _FIELD.findall(data, 0, end):

@@ -91,6 +91,17 @@ def test_the_subject_of_a_certificate_is_told_whatever_it_says() -> None:
     assert found.details == Details(subject="CN=h.example,O=Nobody")
 
 
+def test_a_head_of_lines_that_end_with_lf_alone_tells_the_same() -> None:
+    whole = http(
+        b'WWW-Authenticate: Basic realm="RT-N66U"', b"<html><title>Sampler 3</title>\nServer: nginx/1.2\n"
+    )
+    with_title = http(b"Server: x", b"<html><head><title>ZoneMinder</title></head>")
+    for reply in (whole, with_title):
+        plain, bare = CLASSIFIER.identify(reply), CLASSIFIER.identify(reply.replace(b"\r\n", b"\n"))
+        assert bare == plain
+        assert plain.product
+
+
 @every_row(
     [
         (b"220 mx.example.com ESMTP Postfix\r\n", "smtp", "Postfix"),
