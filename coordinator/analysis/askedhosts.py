@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.analysis.source import LONGEST, Source
+from coordinator.analysis.source import Source
 from coordinator.commandline.progressbar import Bar
 from lzr.analysis.asked import Part
 from lzr.analysis.asked import listed as parts_of
@@ -80,7 +80,7 @@ def listed(path: str) -> tuple[Part, ...]:
         source = Source(path, bar)
         try:
             bar.total = source.size
-            found = parts_of(chunk.decode("utf-8", "replace") for chunk in source.chunks())
+            found = parts_of(chunk.decode("utf-8", "replace") for chunk in source.chunks(each=True))
         except ValueError as error:
             wrong = f"{source.name}, {error}"
         finally:
@@ -88,8 +88,6 @@ def listed(path: str) -> tuple[Part, ...]:
     # What is missing would count as not asked, and what has been asked would be asked again.
     if source.damage:
         raise UsageError(f"{source.name} names who was asked only up to where {source.damage}")
-    if source.too_long:
-        raise UsageError(f"{source.name} has a line longer than {LONGEST >> 20} MiB: it is no list")
     if wrong:
         raise UsageError(wrong)
     return found

@@ -62,7 +62,7 @@ class RangeTable(NetworkFile):
         line_number = 0
         wrong = ""
         try:
-            for chunk in source.chunks():
+            for chunk in source.chunks(each=True):
                 for line in chunk.split(b"\n"):
                     line_number += 1
                     if not line.strip() or line.startswith(b"#"):

@@ -121,8 +121,11 @@ class Source:
             break
         return b""
 
-    def chunks(self) -> Iterator[bytes]:
-        """Whole lines, `CHUNK` and more bytes of them at a time; the last may have no end."""
+    def chunks(self, *, each: bool = False) -> Iterator[bytes]:
+        """Whole lines, `CHUNK` and more bytes of them at a time; the last may have no end.
+
+        each: every line counts, so one that is too long raises UsageError, and is not read on.
+        """
         left, self._left = self._left, b""
         skipping = False
         while True:
@@ -150,6 +153,9 @@ class Source:
             if not end:
                 left += data
                 if len(left) > LONGEST:
+                    if each:
+                        most = LONGEST >> 20
+                        raise UsageError(f"{self.name} has a line longer than {most} MiB: it is no list")
                     self.too_long += 1
                     # A long line may stand behind whole ones.
                     whole = left.rfind(b"\n") + 1

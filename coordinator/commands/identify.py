@@ -35,6 +35,8 @@ from lzr.targets.decompress import Decompressor, NotHere, compression
 INVALID = 1
 """Exit status: some of what was given could not be decoded."""
 FORMATS = ("auto", "raw", "base64", "hex", "jsonl", "pcap")
+_MOST = 64 << 20
+"""Bytes of a payload or a line at most; --max-size keeps 1 MiB of a reply."""
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _ENDINGS = ("gz", "bz2", "xz", "zst", "zstd")
 _WHERE = ("saddr", "sport", "daddr", "dport")
@@ -154,12 +156,20 @@ def _payloads(path: str, form: str, handshakes: tuple[str, ...]) -> Iterator[Pay
             if form == "pcap":
                 yield from _captured(file, path, sent)
             elif form == "raw":
-                yield Payload(file.read(), sent)
+                yield Payload(_bounded(file.read(_MOST + 1), path, "is larger than"), sent)
             else:
-                for number, line in enumerate(file, 1):
+                for number, line in enumerate(iter(lambda: file.readline(_MOST + 1), b""), 1):
+                    _bounded(line, path, f"line {number} is longer than")
                     yield _of_line(line.strip(), form, f"{printable(path)}, line {number}", handshakes, sent)
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
+
+
+def _bounded(data: bytes, path: str, what: str) -> bytes:
+    """Raises UsageError for more than a reply can have, as of a device without an end."""
+    if len(data) > _MOST:
+        raise UsageError(f"cannot read {printable(path)}: {what} {_MOST >> 20} MiB")
+    return data
 
 
 class _Unpacked(io.RawIOBase):

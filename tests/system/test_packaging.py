@@ -331,10 +331,11 @@ def test_packages_that_python_does_not_look_for_are_found_from_where_the_program
         launcher.with_name("lzr-run").write_text(f"#!{sys.executable}\nimport coordinator.commands.main\n")
         for words in ((launcher, "--version"), ("sh", "-c", f"cd {place}/bin && ./lzr --version")):
             assert run(*words).stdout == f"{package}/main.py\n"
-    (tmp_path / "0/bin/lzr-run").unlink()
-    done = run(tmp_path / "0/bin/lzr", check=False)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (127, "", 1)
-    assert "lzr-run is not beside this file" in done.stderr
+    for spoil in (lambda path: path.write_text(""), Path.unlink):
+        spoil(tmp_path / "0/bin/lzr-run")
+        done = run(tmp_path / "0/bin/lzr", check=False)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (127, "", 1)
+        assert "lzr-run is not whole beside this file" in done.stderr
 
 
 def test_make_venv_makes_anew_what_can_be_used_no_more(tmp_path: Path) -> None:

@@ -321,3 +321,10 @@ def test_compressed_records_and_lines(identify: Any, tmp_path: Path) -> None:
     ]
     path.write_bytes(gzip.compress(SSH))
     assert identify("--format", "raw", path)[1] == ["unknown\t-\t-\t-"]
+
+
+def test_what_has_no_end_is_not_read_for_ever(identify: Any) -> None:
+    for form, what in (("raw", "is larger than"), ("hex", "line 1 is longer"), ("jsonl", "line 1 is longer")):
+        status, lines, said = identify("--format", form, "/dev/zero")
+        assert (status, lines) == (2, [])
+        assert what in said
