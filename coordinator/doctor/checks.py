@@ -3,7 +3,8 @@
 Nothing is looked up here. `coordinator/doctor/facts.py` reads the host, and `coordinator/doctor/probing.py`
 tries things out; here is only what the facts mean for a scan, in one sentence and, where something is to be
 done, a remedy. `lzr doctor` makes all checks, and every scan makes those of `PREFLIGHT`: a fault ends it with
-status 2, warnings and notes go into its log. A note is worth knowing, and no reason to wait with the scan.
+status 2, warnings go into its log. A note is worth knowing, and no reason to wait with the scan: it stands as
+long as the host does, so `lzr doctor` says it, and not each scan.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
+
+from lzr.errors import UsageError
 
 OK, NOTE, WARNING, FAULT = "ok", "note", "warning", "fault"
 LEVELS = (OK, NOTE, WARNING, FAULT)
@@ -258,12 +261,20 @@ PREFLIGHT: tuple[Check, ...] = (
 )  # fmt: skip
 """In the order in which they are reported. All of them together take under a millisecond."""
 BY_THE_WAY = ("clock", "scans", "confinement")
-"""Checks whose warnings and notes do not concern the scan's results: in its log they are INFO."""
+"""Checks whose warnings do not concern the scan's results: in its log they are INFO."""
 
 
 def preflight(facts: HostFacts, wanted: ScanNeeds) -> list[Finding]:
     """The findings of `PREFLIGHT`, in its order."""
     return [check(facts, wanted) for check in PREFLIGHT]
+
+
+def warnings(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Those that a scan says. Raises UsageError where one is a fault."""
+    for finding in findings:
+        if finding.level == FAULT:
+            raise UsageError(finding.text())
+    return tuple(finding for finding in findings if finding.level == WARNING)
 
 
 def worst(findings: list[Finding]) -> str:

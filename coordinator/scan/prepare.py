@@ -304,13 +304,9 @@ def _reader(options: Options) -> Reader:
 def _preflight(
     options: Options, job: Job, run_as: tuple[int, int], out: Egress, workers: cpus.Workers
 ) -> tuple[Finding, ...]:
-    """The checks of `lzr doctor` that cost nothing. Their warnings and notes. Raises UsageError."""
+    """The checks of `lzr doctor` that cost nothing. Their warnings. Raises UsageError."""
     net, processes = out.network, workers.flow + workers.collect + 2
     routed = options.send_syns and not options.source_ips
     wanted = ScanNeeds(net.interface, net.sources, routed, job.shards, job.frames, processes, options.guard)
     user = users.User(options.user or str(run_as[0]), *run_as)
-    found = checks.preflight(facts.gather(options, user, wanted.interface), wanted)
-    for finding in found:
-        if finding.level == checks.FAULT:
-            raise UsageError(finding.text())
-    return tuple(finding for finding in found if finding.level != checks.OK)
+    return checks.warnings(checks.preflight(facts.gather(options, user, wanted.interface), wanted))

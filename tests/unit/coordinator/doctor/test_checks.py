@@ -13,6 +13,7 @@ from coordinator.doctor.checks import FAULT, MEGABYTE, NOTE, OK, WARNING, Check,
 from coordinator.network import netlink
 from coordinator.processes import rights, users
 from coordinator.processes.users import User
+from lzr.errors import UsageError
 from lzr.options.table import Options
 from tests.rows import every_row
 from workers import confinement
@@ -131,6 +132,17 @@ def test_the_worst_counts() -> None:
         assert checks.worst(found) == max(many or [OK], key=levels.__getitem__)
     assert Finding("x", OK, "a", "b").text() == "a; b"
     assert Finding("x", OK, "a").text() == "a"
+
+
+def test_a_scan_says_warnings_and_no_notes() -> None:
+    """That nobody sets the clock is so for each scan of a container: the doctor says it."""
+    unset = replace(GOOD, synchronised=False)
+    assert [one.check for one in checks.preflight(unset, SCAN) if one.level == NOTE] == ["clock"]
+    assert checks.warnings(checks.preflight(unset, SCAN)) == ()
+    (told,) = checks.warnings(checks.preflight(replace(unset, scans=("pid 7",)), SCAN))
+    assert told.check == "scans"
+    with pytest.raises(UsageError, match="monotonic clock"):
+        checks.warnings(checks.preflight(replace(unset, ticks=False), SCAN))
 
 
 # --- the readers ------------------------------------------------------------------------------------------
