@@ -57,9 +57,13 @@ def width_of(line: Line) -> int:
     return sum([len(text) for text, _ in line])
 
 
-def fit(line: Line, width: int) -> Line:
-    """The line at exactly `width` cells: cut, or filled with blanks."""
+def fit(line: Line, width: int, mark: str = "") -> Line:
+    """The line at exactly `width` cells: cut, or filled with blanks. mark: stands at the end where more than
+    blanks was cut off, so that the beginning of a number is not taken for a number.
+    """
     used = width_of(line)
+    if mark and used > width > 0 and "".join([text for text, _ in line])[width:].strip():
+        return [*fit(line, width - 1), (mark, "dim")]
     if used < width:
         return [*line, (" " * (width - used), "")]
     if used == width:
@@ -74,10 +78,10 @@ def fit(line: Line, width: int) -> Line:
     return found
 
 
-def spread(left: Line, right: Line, width: int) -> Line:
-    """A span at each end; the left one gives way."""
+def spread(left: Line, right: Line, width: int, mark: str = "") -> Line:
+    """A span at each end; the left one gives way. mark: as for `fit`."""
     room = max(0, width - width_of(right))
-    return fit([*fit(left, room), *right], width)
+    return fit([*fit(left, room, mark), *right], width, mark)
 
 
 def beside(

@@ -34,11 +34,11 @@ def compose(
         body = panels.help_page(width, room)
     else:
         body = _wide(s, width, room, g) if width >= WIDE and height >= TALL else _narrow(s, width, room, g)
-    body = [fit(line, width) for line in body[:room]]
+    body = [fit(line, width, g.cut) for line in body[:room]]
     body += [fit([], width)] * (room - len(body))
     # Too low for all: the head, then as much of the foot as there is room for.
     lines = [*head, *body, *foot] if len(head) + len(foot) <= height else [*head, *foot]
-    return [fit(line, width) for line in lines[:height]]
+    return [fit(line, width, g.cut) for line in lines[:height]]
 
 
 def _head(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:

@@ -44,7 +44,7 @@ def header(s: Snapshot, width: int, g: Glyphs) -> Line:
         state += f", {s.cooldown_left:.0f} s left"
     right: Line = [(state, style), ("  ", ""), (numbers.clock(s.elapsed), "figure"), (" ", "")]
     room = max(0, width - width_of(right) - 8)
-    return spread([(" lzr", "title"), ("  " + plain(s.title, room, g.cut), "")], right, width)
+    return spread([(" lzr", "title"), ("  " + plain(s.title, room, g.cut), "")], right, width, g.cut)
 
 
 def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
@@ -55,7 +55,7 @@ def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
         right: Line = [(f"{numbers.count(s.fates)} of {numbers.count(s.read)} read have a fate ", "")]
         room = width - width_of(right) - 2  # a blank before it and one behind
         said = next(said for said in (text, text.partition(" (")[0], "") if len(said) <= max(0, room))
-        return spread([(" " + said, "dim")], right, width)
+        return spread([(" " + said, "dim")], right, width, g.cut)
     right = [(f" {numbers.percent(share, 1):>6}", "figure"), (f" of {_total(s)}", "")]
     eta = s.eta
     if s.phase != Phase.DONE and eta is not None:
@@ -157,7 +157,7 @@ def outcomes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
         share = number / s.done if s.done else 0.0
         style = "" if number else "dim"
         cells = [
-            (word, style),
+            (plain(word, widths[0], g.cut), style),
             (numbers.fit(number, 10), style),
             (numbers.percent(share, 1), style),
         ]
@@ -282,9 +282,10 @@ def warned(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
         lines.append([(f"   and {more} more warnings", "warn")])
     elif more:
         note = f" (+{more} more)"
+        room = width - len(note)
         lines = [
             [
-                *fit([(" ! ", "bad"), (plain(s.warnings[0], width - 4, g.cut), "warn")], width - len(note)),
+                *fit([(" ! ", "bad"), (plain(s.warnings[0], width - 4, g.cut), "warn")], room, g.cut),
                 (note, "warn"),
             ]
         ]
@@ -316,7 +317,7 @@ def keys(s: Snapshot, width: int, g: Glyphs) -> Line:
                 line += [("  " if line else " ", ""), (key, "key"), (f" {now.get(word, word)}", "dim")]
         if width_of(line) + width_of(right) < width:
             break
-    return spread(line, right, width)
+    return spread(line, right, width, g.cut)
 
 
 def _count(there: int, wanted: int, g: Glyphs) -> str:

@@ -127,8 +127,9 @@ def _summed(name: str, processes: Sequence[ProcessView]) -> list[ProcessView]:
     if not processes:
         return []
     count = len(processes)
+    shown = f"all {count} {name}"
     common = {
-        "name": f"all {count} {name}",
+        "name": shown if len(shown) <= _NAME else f"{count} {name}",
         "cpu": sum(p.cpu for p in processes) / count,
         "busy": sum(p.load for p in processes) / count,
         "queue": sum(p.queue for p in processes),

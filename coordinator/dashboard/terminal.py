@@ -169,6 +169,16 @@ class Screen:
 _SEQUENCES = {b"[A": "up", b"[B": "down", b"[C": "right", b"[D": "left", b"OA": "up", b"OB": "down"}
 
 
+_MOST_OF_A_KEY = 32
+
+
+def _begun(data: bytes) -> bool:
+    """Whether these bytes may be the beginning of a key that is sent as several, and not all of it."""
+    if not data.startswith(b"\x1b") or len(data) > _MOST_OF_A_KEY:
+        return False
+    return len(data) == 1 or (data[1:2] in b"[O" and not any(0x40 <= byte <= 0x7E for byte in data[2:]))
+
+
 class Keyboard:
     """The input side: single keys, without waiting, without echo."""
 
@@ -176,6 +186,7 @@ class Keyboard:
         self._fd = -1
         self._saved: list[Any] | None = None
         self._buffer = b""
+        self._waited = False  # the rest of a key was waited for
         for path in (tty, "/dev/tty"):
             if path is None:
                 continue
@@ -205,23 +216,31 @@ class Keyboard:
             atexit.register(self.restore)
 
     def key(self) -> str | None:
-        """The next key, if one was pressed."""
+        """The next key, if one was pressed. Of one that comes in parts, as a slow line brings it, the rest is
+        waited for until the next call.
+        """
         if self._fd < 0:
             return None
-        if not self._buffer:
-            if not self._ours():
+        if not self._buffer or _begun(self._buffer):
+            before = len(self._buffer)
+            self._read()
+            if not self._buffer:
                 return None
-            self._take()  # started in the background, now in the foreground
-            try:
-                self._buffer = os.read(self._fd, 256)
-            except OSError:
+            if _begun(self._buffer) and not self._waited:
+                self._waited = len(self._buffer) == before
                 return None
-        if not self._buffer:
-            return None
+        self._waited = False
         if self._buffer[:1] == b"\x1b":
             return self._escape()
         character, self._buffer = self._buffer[:1], self._buffer[1:]
         return character.decode("latin-1")
+
+    def _read(self) -> None:
+        if not self._ours():
+            return
+        self._take()  # started in the background, now in the foreground
+        with contextlib.suppress(OSError):
+            self._buffer += os.read(self._fd, 256)
 
     def _escape(self) -> str:
         for sequence, name in _SEQUENCES.items():

@@ -24,6 +24,7 @@ from lzr.safetext import plain
 CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands
 MOST_RATE = 1e9  # targets a second
+LEAST_RATE = 1e-6  # as `-rate` has it
 MOST_LEASE = 30 * 86400  # seconds
 MOST_LINE = 1 << 15  # bytes of a line with its end: a thousand networks
 MOST_V4, MOST_V6 = 1 << 24, 1 << 96
@@ -94,7 +95,10 @@ class Command(Struct, frozen=True):
             return None
         if self.rate.how != "=" and current is None:
             return None
-        return min(MOST_RATE, max(1.0, self.rate.applied(current or 0.0)))
+        wanted = self.rate.applied(current or 0.0)
+        # No change makes a low rate lower than one a second, or what is lower already higher than was asked.
+        least = 0.0 if self.rate.how == "=" else min(1.0, current or 1.0)
+        return min(MOST_RATE, max(least, LEAST_RATE, wanted))
 
 
 def too_many(most: int) -> str:

@@ -8,7 +8,7 @@ start again at zero, because a successor took over, never make a rate negative o
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -46,6 +46,7 @@ _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
 _BY_KIND = ("ignored", "send_errors")
 _COORDINATOR = Figures.__struct_fields__
 _SHOWN = tuple(name for name in _SUMMED if name in Snapshot.__struct_fields__)
+_QUIET = (ProcessState.SILENT, ProcessState.DEAD)
 _REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 
@@ -148,15 +149,9 @@ class _Process:
         """The fields that the views of workers and collectors have in common."""
         state = self.state
         if state is None:
-            late = now - self.heard > SILENT_AFTER
-            state = (
-                ProcessState.SILENT
-                if late
-                else ProcessState.RUNNING
-                if self.reported
-                else ProcessState.STARTING
-            )
-        quiet = state in (ProcessState.SILENT, ProcessState.DEAD)
+            state = ProcessState.RUNNING if self.reported else ProcessState.STARTING
+            state = ProcessState.SILENT if now - self.heard > SILENT_AFTER else state
+        quiet = state in _QUIET
         return {
             "name": f"{self.role} {self.index}",
             "pid": self.pid,
@@ -170,16 +165,17 @@ class _Process:
     def worker(self, now: float) -> WorkerView:
         """The view of a flow worker."""
         size = _count(self.gauges, "ring_size")
+        common, rate = self._of(now)
         return WorkerView(
-            **self.common(now),
+            **common,
             shards=_count(self.gauges, "shards"),
             in_flight=_count(self.gauges, "in_flight"),
-            rx=self.rate("rx"),
-            tx=self.rate("tx"),
-            rx_bits=self.rate("rx_bytes") * 8,
-            tx_bits=self.rate("tx_bytes") * 8,
+            rx=rate("rx"),
+            tx=rate("tx"),
+            rx_bits=rate("rx_bytes") * 8,
+            tx_bits=rate("tx_bytes") * 8,
             retransmits=self.total("retransmits"),
-            retransmit_rate=self.rate("retransmits"),
+            retransmit_rate=rate("retransmits"),
             ring=min(1.0, _count(self.gauges, "ring_used") / size) if size else 0.0,
             drops=self.total("drops"),
             outbox=_count(self.gauges, "outbox"),
@@ -187,9 +183,13 @@ class _Process:
         )
 
     def process(self, now: float) -> ProcessView:
-        return ProcessView(
-            **self.common(now), records_rate=self.rate("records"), bytes_rate=self.rate("bytes")
-        )
+        common, rate = self._of(now)
+        return ProcessView(**common, records_rate=rate("records"), bytes_rate=rate("bytes"))
+
+    def _of(self, now: float) -> tuple[dict[str, Any], Callable[[str], float]]:
+        """The fields in common, and what tells rates: none of one that was not heard of lately."""
+        common = self.common(now)
+        return common, (lambda _: 0.0) if common["state"] in _QUIET else self.rate
 
 
 class Meter:

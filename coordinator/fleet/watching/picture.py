@@ -49,14 +49,14 @@ def compose(view: FleetView, total: Snapshot, width: int, height: int, *, unicod
     g = UNICODE if unicode else ASCII
     width, height = max(1, width), max(1, height)
     head = [_header(view, total, width, g), _progress(view.totals, width, g), _figures(view.totals, width)]
-    foot = [*panels.warned(total, width, 1 if height < TALL else 4, g), _keys(width)]
+    foot = [*panels.warned(total, width, 1 if height < TALL else 4, g), _keys(width, g)]
     if height >= TALL:
         head += [panels.traffic(total, width, g), [], *_charts(total, width, g), []]
     room = max(0, height - len(head) - len(foot))
-    body = [fit(line, width) for line in _body(view, total, width, room, g)[:room]]
+    body = [fit(line, width, g.cut) for line in _body(view, total, width, room, g)[:room]]
     body += [fit([], width)] * (room - len(body))
     lines = [*head, *body, *foot] if len(head) + len(foot) <= height else [*head, *foot]
-    return [fit(line, width) for line in lines[:height]]
+    return [fit(line, width, g.cut) for line in lines[:height]]
 
 
 def _header(view: FleetView, total: Snapshot, width: int, g: Glyphs) -> Line:
@@ -67,9 +67,8 @@ def _header(view: FleetView, total: Snapshot, width: int, g: Glyphs) -> Line:
     if view.blind:
         words.append((f"  {len(view.blind)} not heard of", "bad"))
     state, style = _summed_state(view)
-    return spread(
-        words, [(state, style), ("  ", ""), (numbers.clock(total.elapsed), "figure"), (" ", "")], width
-    )
+    right: Line = [(state, style), ("  ", ""), (numbers.clock(total.elapsed), "figure"), (" ", "")]
+    return spread(words, right, width, g.cut)
 
 
 def _summed_state(view: FleetView) -> tuple[str, str]:
@@ -227,11 +226,12 @@ def _body(view: FleetView, total: Snapshot, width: int, room: int, g: Glyphs) ->
     return [*lines, *panels.latest(total, width, room - len(lines), g)]
 
 
-def _keys(width: int) -> Line:
+def _keys(width: int, g: Glyphs) -> Line:
     return spread(
         [(" q", "key"), (" close", "dim")],
         [("scans go on; lzr fleet rate, pause, drain steer them ", "dim")],
         width,
+        g.cut,
     )
 
 

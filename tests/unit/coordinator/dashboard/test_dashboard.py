@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from coordinator.dashboard.canvas import ASCII, UNICODE, bar, chart, fit, resample, width_of
 from coordinator.dashboard.dashboard import Dashboard, export, export_kind, render
 from coordinator.dashboard.panels import HELP
-from coordinator.dashboard.terminal import abilities
+from coordinator.dashboard.terminal import Keyboard, abilities
 from coordinator.endpoints import ctlcommands
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
@@ -361,6 +361,31 @@ def test_a_terminal_that_takes_nothing_holds_nothing_up(terminal: Terminal) -> N
     dashboard.stop()
 
 
+def test_a_key_that_comes_in_parts_is_one_key(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a slow line: `up` must not be `[`, which lowers the rate."""
+    monkeypatch.setattr(Keyboard, "_ours", lambda self: True)
+    keyboard = Keyboard(os.ttyname(terminal.stream.fileno()))
+
+    def typed(*parts: bytes) -> list[str]:
+        """The keys; between the parts all that has come is read."""
+        found = []
+        for part in (*parts, b"", b""):
+            os.write(terminal.master, part)
+            while (key := keyboard.key()) is not None:
+                found.append(key)
+        return found
+
+    assert (
+        typed(b"\x1b", b"[A") == typed(b"\x1b[", b"A") == typed(b"\x1b[A") == typed(b"\x1bO", b"A") == ["up"]
+    )
+    assert typed(b"\x1b[A" * 90) == ["up"] * 90  # more than is read at once
+    assert typed(b"\x1b") == typed(b"\x1b", b"") == ["esc"]
+    assert typed(b"\x1b", b"q") == ["esc", "q"]
+    assert typed(b"\x1b[", b"15", b"~p") == ["", "p"]
+    assert typed(b"\x1b[" + b"1" * 5000)[-1] == "1"  # no such key: its bytes are not kept for ever
+    keyboard.restore()
+
+
 def test_keys_without_a_keyboard(terminal: Terminal) -> None:
     dashboard = Dashboard(UTF8)
     assert dashboard.key() is None
@@ -532,6 +557,20 @@ def test_workers_view_shows_sums() -> None:
     workers = tuple(WorkerView(f"flow {i}", in_flight=10, rx=1.0, ring=i / 10) for i in range(3))
     text = "\n".join(render(replace(SNAPSHOT, workers=workers), 80, 30).text())
     assert re.search(r"all 3 flow .* 30 .* 20% ", text)
+    text = "\n".join(render(replace(SNAPSHOT, workers=workers * 70), 80, 30).text())
+    assert re.search(r"^ 210 flow  .* 2,100 ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", range(8, 44))
+def test_the_beginning_of_a_number_is_not_shown_as_one(width: int) -> None:
+    """What is cut ends in a mark, at any width."""
+    more = {"total": 1 << 32, "phase": Phase.COOLDOWN, "cooldown_left": 8.0, "wanted_flow": 200}
+    snapshot = replace(seen(), **more, warnings=("kernel dropped 1,234,567 packets",) * 3)  # type: ignore[arg-type]
+    wide = render(snapshot, 250, 24).text()
+    known = {figure for line in wide for figure in re.findall(r"[0-9][0-9,.:]*[0-9]|[0-9]", line)}
+    for line in (render(snapshot, width, 24).text()[at] for at in (0, 1, 2, 21, 22, 23)):
+        figures = set(re.findall(r"(?:[0-9][0-9,.:]*[0-9]|[0-9])(?![0-9,.:]*…)", line))
+        assert figures <= known, line
 
 
 @pytest.mark.parametrize("changes", [{}, {"auto_workers": True}, {"wanted_flow": 12, "auto_workers": True}])

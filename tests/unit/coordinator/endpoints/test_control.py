@@ -38,6 +38,9 @@ def test_words_become_commands() -> None:
     assert parse("rate -5k/s").rate == Change(-5000.0, "+")
     assert parse("rate -500").wanted_rate(2000.0) == 1500.0
     assert parse("rate -500").wanted_rate(100.0) == 1.0
+    assert parse("rate 0.5").wanted_rate(100.0) == parse("rate x0.8").wanted_rate(0.5) == 0.5
+    assert parse("rate x0.8").wanted_rate(1.0) == 1.0
+    assert parse("rate 1e-30").wanted_rate(1.0) == 1e-6
     assert parse("rate +500").wanted_rate(None) is None
     assert parse("rate none") == Command("rate")
     assert parse("status --json") == Command("status", json=True)

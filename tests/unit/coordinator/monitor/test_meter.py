@@ -71,3 +71,15 @@ def test_the_first_report_of_a_scan_has_a_rate() -> None:
     assert (first.rate_in, first.rate_done) == (600.0, 300.0)
     meter.feed(102.0, {"role": "flow", "index": 1, "pid": 8, "tx": 900})  # nobody said when it began
     assert meter.snapshot(102.0, Totals(read=600, done=300)).workers[1].tx == 0.0
+
+
+def test_a_worker_that_is_not_heard_of_has_no_rate() -> None:
+    """Stopped, or gone: what it did a moment before is not what it does."""
+    meter = Meter(0.0)
+    for role, counts in (("flow", {"tx": 500, "rx": 40, "rx_bytes": 60}), ("collect", {"records": 9})):
+        meter.launched(0.0, role, 0, 7)
+        meter.feed(1.0, {"role": role, "index": 0, "pid": 7, **counts})
+    assert meter.snapshot(2.0, Totals()).tx_rate == 500.0
+    later = meter.snapshot(9.0, Totals())
+    assert (later.tx_rate, later.rx_rate, later.rx_bits, later.collectors[0].records_rate) == (0, 0, 0, 0)
+    assert (later.tx, later.rx) == (500, 40)
