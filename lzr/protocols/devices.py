@@ -100,9 +100,10 @@ def _tuya(data: bytes) -> bool:
     if data[2:3] == b"\x66":
         return 28 <= be32(data, 14) == len(data) - 22 and data[-4:] == b"\0\0\x99\x66"
     size = be32(data, 12)
-    if not 12 <= size == len(data) - 16 or data[-4:] != b"\0\0\xaa\x55" or be32(data, 8) > 0xFF:
+    frame = data[: size + 16]  # a report of the device's state may follow
+    if not 12 <= size == len(frame) - 16 or frame[-4:] != b"\0\0\xaa\x55" or be32(data, 8) > 0xFF:
         return False
-    return size >= 36 or crc32(data[:-8]) == be32(data, len(data) - 8)
+    return size >= 36 or crc32(frame[:-8]) == be32(frame, len(frame) - 8)
 
 
 def _mikrotik(data: bytes) -> bool:
@@ -236,6 +237,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55"),
             bytes.fromhex("000055aa 00000001 00000004 00000034") + bytes(4) + b"\xa1" * 44 + b"\0\0\xaa\x55",
+            bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55 000055aa 00000000"),
             bytes.fromhex("00006699 0000 00000001 00000009 00000020") + b"\xa1" * 32 + b"\0\0\x99\x66",
         ),
         rejects=(

@@ -41,14 +41,8 @@ def _nats(data: bytes) -> bool:
 
 _NATS_ERRORS = (
     *(b"maximum ", b"unknown protocol", b"attempted to connect to ", b"authorization ", b"authentication "),
-    *(
-        b"invalid client protocol",
-        b"parser error",
-        b"secure connection",
-        b"stale connection",
-        b"slow consumer",
-    ),
-    *(b"server shutdown", b"permissions violation"),
+    *(b"invalid client protocol", b"parser error", b"secure connection", b"stale connection"),
+    *(b"slow consumer", b"server shutdown", b"permissions violation"),
 )
 """How its errors begin; who comes when it is full gets one in place of INFO."""
 
@@ -131,6 +125,12 @@ def _openwire(data: bytes) -> bool:
 def _zmtp(data: bytes) -> bool:
     """The signature, alone or with version and mechanism (ZMTP 3.1 §3.3; 2.0 has a shorter greeting)."""
     return len(data) >= 10 and data[9] == 0x7F and (len(data) == 10 or 1 <= data[10] <= 3)
+
+
+def _nanomsg(data: bytes) -> bool:
+    """The protocol's number between zeros; who pushes sends a message at once, behind its length."""
+    whole = len(data) == 8 or (len(data) >= 16 and data[8:12] == bytes(4))
+    return whole and data[6:8] == b"\0\0" and 0 < be16(data, 4) < 256
 
 
 def _ignite(data: bytes) -> bool:
@@ -340,9 +340,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="nanomsg",
         spec="nanomsg RFC sp-tcp-mapping-01 §3",
-        match=lambda data: len(data) == 8 and data[6:] == b"\0\0" and 0 < be16(data, 4) < 256,
+        match=_nanomsg,
         starts=(b"\0SP\0",),
-        examples=(b"\0SP\0\0\x31\0\0",),
+        examples=(b"\0SP\0\0\x31\0\0", b"\0SP\0\0\x50\0\0" + b"\0\0\0\0\0\0\0\2hi"),
         rejects=(b"\0SP\0\0\0\0\0", b"\0SP\0\0\x31\0\0\0"),
     ),
     Protocol(

@@ -59,8 +59,12 @@ def _postgres(data: bytes) -> bool:
 
 def _oracle(data: bytes) -> bool:
     """Length, checksum 0, type (accept, refuse, redirect, resend…), flags, header checksum 0."""
-    if len(data) < 8 or be16(data, 0) != len(data) or data[6:8] != b"\0\0":
+    size = be16(data, 0)
+    if len(data) < 8 or size > len(data) or data[6:8] != b"\0\0":
         return False
+    if size < len(data):  # behind a redirect a packet of data says where to
+        behind = be16(data, size) == len(data) - size and data[size + 2 : size + 5] == b"\0\0\6"
+        return size == 10 and data[4] == 5 and behind and b"(ADDRESS=" in data
     kind = data[4]
     if kind == 2:  # accept: version, options, SDU, TDU
         return len(data) >= 24 and 300 <= be16(data, 8) <= 330
@@ -278,7 +282,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             _tns(11, b""),
             _tns(2, struct.pack(">8H", 314, 0, 8192, 32767, 1, 0, 32, 0x0101)),
         ),
-        rejects=(_TNS_CONNECT, bytes(8), b"\0\x08\0\0\x0b\0\0\0\0", _tns(6, b"abcd")),
+        rejects=(bytes(8), b"\0\x09\0\0\x0b\0\0\0", b"\0\x08\0\0\x0b\0\0\0\0", _tns(6, b"abcd")),
         ports=(1521,),
         zgrab="oracle",
     ),

@@ -223,7 +223,10 @@ VARIATIONS: dict[str, list[bytes]] = {
         for version in (3, 4, 5)
         for flags in (0, 8, 0x10)
     ],
-    "oracle": prefixed(3, "oracle", lambda e, i: e[:5] + bytes((0, 4, 8))[i : i + 1] + e[6:]),
+    "oracle": [
+        *prefixed(3, "oracle", lambda e, i: e[:5] + bytes((0, 4, 8))[i : i + 1] + e[6:]),
+        b"\0\x0a\0\0\5\0\0\0\0\x0b" + b"\0\x15\0\0\6\0\0\0\0\0(ADDRESS=x)",  # redirected in two packets
+    ],
     "usbip": [version + b"\0\5" + bytes(8) for version in (b"\1\0", b"\1\6", b"\1\x10", b"\1\x11")],
     "redis": [
         *(b"-DENIED " + b"a" * size + b"\r\n" for size in (10, 500, 1057, 3000)),
