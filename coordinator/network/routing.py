@@ -41,6 +41,7 @@ from coordinator.network.survey import (
     address,
     links,
     own_addresses,
+    settle,
 )
 from lzr import addresses
 from lzr.ipc import messages
@@ -99,6 +100,7 @@ class Routing:
         self._survey_at: float | None = None  # when to look again at routes that have changed
         self._surveyed, self._apart = 0.0, _APART
         self._confirm_at = 0.0
+        self._awaited = False  # addresses that this host is about to have
         self._fixed = False  # the user has said where all packets go
         self.silent: set[Address] = set()
         self.ways: Ways = ways.everywhere()
@@ -132,13 +134,13 @@ class Routing:
         self.network = waytable.describe_network(self._survey, self._gateways, self._own, counts)
 
     def _choose_gateways(self, rows: Sequence[Rows]) -> NDArray[np.int64]:
-        """Choose the gateways, and ask for their MACs; returns (intervals,) the targets in each interval.
-
-        One that is silent is passed over where the kernel, which has noticed, takes another for the same
-        route. Raises NetworkError, NoRouteError.
+        """Choose the gateways, and ask for their MACs; returns (intervals,) the targets in each interval. Of
+        a route with several the silent are passed over, as by the kernel. Raises NetworkError, NoRouteError.
         """
         while True:
             counts, reached = self._count(rows)
+            if self._await_addresses(counts):
+                continue
             if not reached:
                 raise NoRouteError(waytable.why_none(self._survey, _first(rows), self.chosen.name))
             if not self._survey.complete:
@@ -146,6 +148,7 @@ class Routing:
             self._gateways.choose(self._survey, counts)
             try:
                 self._gateways.ask(self._survey, reached)
+                return counts
             except SilentGatewayError:
                 for _ in range(LOOKUPS):
                     self._take_survey()
@@ -153,8 +156,18 @@ class Routing:
                         break
                 else:
                     raise
-                continue
-            return counts
+
+    def _await_addresses(self, counts: NDArray[np.int64]) -> bool:
+        """Wait, once, for addresses that this host is about to have, if targets (`_count`) lack nothing else;
+        returns whether the kernel was asked anew.
+        """
+        if self._awaited or not self._survey.lacks_address(np.flatnonzero(counts).tolist()):
+            return False
+        self._awaited = True
+        waited = settle(self._kernel)
+        if waited:
+            self._take_survey()
+        return waited
 
     def _count(self, rows: Sequence[Rows]) -> tuple[NDArray[np.int64], list[int]]:
         """(intervals,) the TARGET rows in each interval of the survey, and the intervals that hold some

@@ -13,6 +13,7 @@ import errno
 import ipaddress
 import socket
 import struct
+import time
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -38,6 +39,9 @@ ANYWHERE: dict[int, Address] = {
 }
 """By IP version, an address that only a default route reaches (a root name server's), to look up in the
 routing table. Nothing is sent to it."""
+_SETTLED, _LOOK = 4.0, 0.05
+"""Seconds for which addresses of ours are waited for, and between two looks. Duplicate address detection
+takes 1 to 2 s (RFC 4862 §5.1, §5.4.2), and an interface that has just come up may add as much."""
 _PORTS = ("bridge", "bond", "team", "openvswitch", "ovs")
 """Kinds of links whose members have no addresses of their own: packets of a member are also seen on the
 whole."""
@@ -170,6 +174,11 @@ class Survey:
             return WayKind.NO_ADDRESS if nl.RTA_OIF in real.attributes else WayKind.NONE
         return WayKind.NOBODY  # broadcast, anycast, multicast
 
+    def lacks_address(self, held: Sequence[int]) -> bool:
+        """Whether some of these intervals, by number, have a way but for an IPv6 address of ours."""
+        lost = (self.edges[at] for at in held if at < len(self.answers) and self.answers[at] is None)
+        return any(address(one).version == 6 and self.why(one) == WayKind.NO_ADDRESS for one in lost)
+
     def _one(self, target: Address, source: Address | None, ports: Pair | None = None) -> Route | None:
         try:
             (real, *_), (route, *_) = (
@@ -252,6 +261,27 @@ class Survey:
 
 _REFUSALS = (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
 """Errors by which the kernel reports a route of type unreachable, prohibit or blackhole."""
+
+
+def settle(kernel: Netlink) -> bool:
+    """Wait until the kernel knows that nobody on the link has the IPv6 addresses that it is to have, as until
+    then nothing leaves from these (RFC 4862 §5.4); returns whether there were any. Raises OSError.
+    """
+    until, waited = time.monotonic() + _SETTLED, False
+    while time.monotonic() < until and _is_settling(kernel):
+        waited = True
+        time.sleep(_LOOK)
+    return waited
+
+
+def _is_settling(kernel: Netlink) -> bool:
+    for message in kernel.ask(nl.GETADDR, nl.ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0), flags=nl.F_DUMP):
+        flags = struct.unpack("=I", message.attributes.get(nl.IFA_FLAGS, bytes(4)))[0]
+        if flags & (nl.IFA_F_TENTATIVE | nl.IFA_F_DADFAILED) == nl.IFA_F_TENTATIVE:
+            packed = message.attributes.get(nl.IFA_LOCAL) or message.attributes.get(nl.IFA_ADDRESS, bytes(16))
+            if _is_usable(ipaddress.ip_address(packed), 6):
+                return True
+    return False
 
 
 def _bounds(message: nl.NetlinkMessage, family: int, least: int) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """Routes with more than one next hop, or an odd one: multipath, nexthop objects, IPv4 by way of IPv6, a
-gateway outside every prefix, point-to-point addresses, IPv6 over several links with policy rules.
+gateway outside every prefix, point-to-point addresses, IPv6 over several links with policy rules; an address
+that is not to be used yet.
 
 The box has two links, each to a router on which the targets live; each router answers by the link that it
 has, to both addresses of the box.
@@ -216,3 +217,18 @@ def test_the_rules_of_another_ipv6_source(two: Two) -> None:
     done = scan(two.box, *OPTIONS, "-S", "fd72:2::2", lines=lines(["fd73:0:1::1", *there]))
     assert found(done) == {"fd73:0:1::1", *there}, done.stderr
     assert {record["daddr"] for record in done.records} == {"fd72:2::2"}
+
+
+def test_an_ipv6_address_that_is_not_settled_yet() -> None:
+    """As where a scan follows `ip addr add`, or comes with the start of a machine."""
+    with Lab() as lab:
+        box, router = lab.namespace("box"), lab.namespace("router")
+        lab.link(box, router, a_addresses=("10.72.1.2/24",), b_addresses=("10.72.1.1/24", "fd72:1::1/64"))
+        router.ip("route", "add", "local", "fd73::/32", "dev", "lo")
+        Greeter(lab, router, PORT)
+        box.run("sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+        box.ip("addr", "add", "fd72:1::2/64", "dev", "eth0")
+        box.ip("route", "add", "default", "via", "fd72:1::1")
+        assert "tentative" in box.ip("-6", "addr", "show", "dev", "eth0", "scope", "global")
+        done = scan(box, *OPTIONS, lines=lines(["10.72.1.1", "fd73::7"]))
+        assert found(done) == {"10.72.1.1", "fd73::7"}, done.stderr

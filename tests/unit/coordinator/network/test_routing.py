@@ -80,6 +80,9 @@ class Survey:
     def listening(self) -> list[int]:
         return [2, 3]
 
+    def lacks_address(self, held: list[int]) -> bool:
+        return any(self.answers[at] is None for at in held if at < len(self.answers))
+
 
 @pytest.fixture
 def said() -> list[str]:
@@ -96,6 +99,7 @@ def made(monkeypatch: pytest.MonkeyPatch, said: list[str], covered: list[str]) -
     monkeypatch.setattr(module, "Netlink", Kernel)
     monkeypatch.setattr(module, "Survey", Survey)
     monkeypatch.setattr(chosenlink, "links", lambda _: LINKS)
+    monkeypatch.setattr(module, "settle", lambda _: False)
     monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
     monkeypatch.setattr(module.neighbours, "confirm", lambda *_: (None, True))
     return Routing(Kernel(), None, (), said.append, cover=covered.append)  # type: ignore[arg-type]
@@ -255,6 +259,22 @@ def test_with_more_routes_than_a_table_can_have_the_kernel_routes_all(
     made.choose_link([targets("192.0.2.1")])
     kinds = admit(made, targets("192.0.2.1", "10.0.0.5"))
     assert kinds is None or kinds.tolist() == [WayKind.KERNEL] * 2
+
+
+def test_an_address_that_this_host_is_about_to_have_is_waited_for_once(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = [True]
+
+    def settle(_: object) -> bool:
+        monkeypatch.setitem(FOUND, ipaddress.ip_network("203.0.113.0/24"), FOUND[NET])
+        return waits.pop()
+
+    monkeypatch.setattr(module, "settle", settle)
+    made.choose_link([targets("192.0.2.1", "203.0.113.1", "198.51.100.1")])
+    kinds = admit(made, targets("203.0.113.1", "198.51.100.1"))
+    assert kinds is not None
+    assert kinds.tolist() == [WayKind.RING, WayKind.NONE]
 
 
 def test_silent_neighbours_are_counted_if_packets_go_to_them(made: Routing) -> None:
