@@ -19,8 +19,12 @@ def _rmi(data: bytes) -> bool:
 
 
 def _jdwp(data: bytes) -> bool:
-    """The handshake, alone or before a reply packet; not our own handshake and command come back."""
-    return len(data) == 14 or (len(data) >= 25 and data[22] == 0x80 and leads(data, 14 + be32(data, 14)))
+    """The handshake, alone or before a reply packet, or an event of a machine that waited for a debugger; not
+    our own handshake and command come back."""
+    kinds = (b"\x80", b"\0\x40\x64")  # flags; behind those of a command its set and number: Event, Composite
+    return len(data) == 14 or (
+        len(data) >= 25 and data.startswith(kinds, 22) and leads(data, 14 + be32(data, 14))
+    )
 
 
 def _serialization(data: bytes) -> bool:
@@ -103,7 +107,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # The handshake alone would look like an echo's answer; the command behind it tells them apart.
         probe=b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\0\1\1",
         starts=(b"JDWP-Handshake",),
-        examples=(b"JDWP-Handshake", b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\x80\0\0"),
+        examples=(
+            b"JDWP-Handshake",
+            b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\x80\0\0",
+            b"JDWP-Handshake\0\0\0\x1d\0\0\0\0\0\x40\x64\2\0\0\0\1\x5a" + bytes(11) + b"\1",  # VM_START
+        ),
         rejects=(b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\0\1\1", b"JDWP-Handshake failed"),
         ports=(5005, 8000),
     ),
