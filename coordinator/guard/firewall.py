@@ -171,11 +171,11 @@ def spans(text: str) -> list[str]:
     return found
 
 
-def default_interface() -> str | None:
+def default_interface(root: str = "/proc/net") -> str | None:
     """The interface of the default route, from proc(5): IPv4's, else IPv6's."""
     for path, column, target, length in (
-        ("/proc/net/route", 0, 1, 7),
-        ("/proc/net/ipv6_route", 9, 0, 1),
+        (f"{root}/route", 0, 1, 7),
+        (f"{root}/ipv6_route", 9, 0, 1),
     ):
         try:
             with open(path, errors="surrogateescape") as table:  # an interface's name may be any bytes
@@ -187,7 +187,7 @@ def default_interface() -> str | None:
                 len(row) > 9
                 and not row[target].strip("0")
                 and not row[length].strip("0")
-                and row[column] != "lo"
+                and row[column] not in ("lo", "*")  # of a default route that refuses (unreachable)
             ):
                 return row[column]
     return None

@@ -5,13 +5,22 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.guard import iptables, nft, tablenames
-from coordinator.guard.firewall import GuardError, ToolError, canonical, make_cover, run, spans
+from coordinator.guard.firewall import (
+    GuardError,
+    ToolError,
+    canonical,
+    default_interface,
+    make_cover,
+    run,
+    spans,
+)
 from tests.host_net import (
     BOX,
     ROOT,
@@ -29,6 +38,24 @@ def test_a_tool_that_hangs_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coordinator.guard.firewall.TIMEOUT", 0.01)
     with pytest.raises(ToolError, match="no answer"):
         run(["/bin/sleep", "60"])
+
+
+def test_a_default_route_that_refuses_has_no_interface(tmp_path: Path) -> None:
+    """As the last resort beside a VPN, or the first while it is down; the kernel shows it as "*"."""
+    refuses, default = (
+        "* 00000000 00000000 0201 0 0 5 00000000 0 0 0",
+        "eth0 00000000 0100010A 0003 0 0 100 00000000 0 0 0",
+    )
+    (tmp_path / "route").write_text("\n".join(["Iface Destination Gateway", refuses, default]))
+    assert default_interface(str(tmp_path)) == "eth0"
+    (tmp_path / "route").write_text(refuses)
+    nothing = "0" * 32
+    rows = [
+        f"{nothing} 00 {nothing} 00 {nothing} 00000005 1 0 {flags} {name}"
+        for flags, name in (("00200200", "lo"), ("1", "eth1"))
+    ]
+    (tmp_path / "ipv6_route").write_text("\n".join(rows))
+    assert default_interface(str(tmp_path)) == "eth1"
 
 
 def test_much_input_and_output_cannot_block() -> None:
