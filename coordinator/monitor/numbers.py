@@ -8,6 +8,11 @@ def count(number: float) -> str:
     return _fraction(number) or f"{number:,.0f}"
 
 
+def many(number: int, one: str) -> str:
+    """12 packets, 1 packet. one: the word for one of them."""
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
 def _fraction(number: float) -> str:
     """A small number that is not whole, in five characters at most: 2.5, 0.03, 1e-05; else empty."""
     if number == int(number) or abs(number) >= 9.95:

@@ -7,6 +7,7 @@ have lost results.
 
 from __future__ import annotations
 
+from coordinator.monitor import numbers
 from coordinator.monitor.snapshot import ProcessState, Snapshot
 
 ENOUGH = 500
@@ -34,17 +35,17 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         elif process.state == ProcessState.SILENT:
             found.append(f"{process.name} (pid {process.pid}) has not reported for some seconds")
     if snapshot.recent_drops:
-        found.append(
-            f"kernel dropped {snapshot.recent_drops:,} packets in the last minute: + or a lower rate"
-        )
+        dropped = numbers.many(snapshot.recent_drops, "packet")
+        found.append(f"kernel dropped {dropped} in the last minute: + or a lower rate")
     if lost := snapshot.ignored.get("icmp_lost", 0):
-        found.append(f"{lost:,} ICMP errors found no room: their pairs may count as silent; a lower rate")
+        errors = numbers.many(lost, "ICMP error")
+        found.append(f"{errors} found no room: their pairs may count as silent; a lower rate")
     if snapshot.recent_send_failures:
         errors = ", ".join(sorted(snapshot.send_errors))
         what = _UNSENT.get(errors, "lower the rate" if _FULL & {*snapshot.send_errors} else "see above")
         if snapshot.outcomes.get("send_refused"):
             what = "this host's own firewall drops some"
-        refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
+        refused = f"{numbers.many(snapshot.recent_send_failures, 'send')} refused in the last minute"
         found.append(f"{refused} ({errors}): {what}")
     heard = snapshot.rx or snapshot.unreachable
     low = snapshot.hit_rate < LOW_HIT_RATE and not (snapshot.sweep and heard)

@@ -11,6 +11,7 @@ from coordinator.checkpoint import resumecommand
 from coordinator.console.console import Console
 from coordinator.console.signals import Signals
 from coordinator.input.awaiting import nothing
+from coordinator.monitor import numbers
 from coordinator.monitor.log import Log
 from coordinator.monitor.snapshot import Snapshot
 from coordinator.network.discover import Network
@@ -126,7 +127,8 @@ def unanswered(snapshot: Snapshot, net: Network, *, opening: bool, given_mac: st
         checks.append(f"{net.interface} is a tunnel (a VPN?), which may not carry such packets")
     else:
         checks.append("does a firewall, a VPN or the provider drop them?")
-    return f"nobody answered: {snapshot.tx:,} packets left {via}, {back}. To check: {'; '.join(checks)}"
+    sent = numbers.many(snapshot.tx, "packet")
+    return f"nobody answered: {sent} left {via}, {back}. To check: {'; '.join(checks)}"
 
 
 def _is_tunnel(interface: str) -> bool:

@@ -16,6 +16,7 @@ def test_who_is_silent_in_a_sweep_has_answered() -> None:
     assert not unanswered(swept, NET, opening=True)
     assert "nobody answered" in unanswered(replace(swept, outcomes={"no_syn_ack": 100}), NET, opening=True)
     assert "nobody answered" in unanswered(replace(swept, sweep=False), NET, opening=False)
+    assert "1 packet left lo" in unanswered(Snapshot(tx=1, outcomes={"no_syn_ack": 1}), NET, opening=True)
 
 
 def test_a_gateway_that_the_user_has_named_is_doubted() -> None:
