@@ -73,7 +73,7 @@ def take_over() -> Guard | None:
     if pid:  # its nft is our child
         try:
             _, status = os.waitpid(int(pid), 0)
-        except (ValueError, OSError):
+        except (ValueError, OSError, OverflowError):
             status = 1  # the shell has looked after it before it became us
         if status and not _stands(name):
             return None

@@ -112,8 +112,8 @@ def man() -> str:
         roff(
             "One dash or two; -flag value or -flag=value. A switch alone is true; -switch=false and "
             "--no-switch are false. A flag given twice: the last wins; -b, --allowlist-file and -S add up, "
-            "and two inputs, filters or lists of names are a mistake. Times are seconds, or have a unit: "
-            "500ms, 2s, 5m, 1h."
+            "and two inputs, filters, configuration files or lists of names are a mistake. Behind -- there "
+            "are targets only. Times are seconds, or have a unit: 500ms, 2s, 5m, 1h."
         ),
     ]
     for group in GROUPS:

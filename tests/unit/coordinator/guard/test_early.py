@@ -93,3 +93,12 @@ def test_no_command_line_is_too_odd(argv: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(early, "put_up", refuse)
         assert put_up_early(argv) is None
+
+
+def test_what_the_environment_says_may_be_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts lzr-run itself may have set it; bin/lzr has a number there."""
+    monkeypatch.setattr(early, "_stands", lambda name: False)
+    for pid in ("9" * 30, "-" + "9" * 30, "x", "\u0663", "1" * 5000):
+        monkeypatch.setenv("LZR_GUARD", "lzr_x")
+        monkeypatch.setenv("LZR_GUARD_PID", pid)
+        assert early.take_over() is None
