@@ -23,6 +23,8 @@ MOST_ADDRESSES = 1 << 24
 
 _GOLDEN = 0.6180339887498949  # 1 / golden ratio: steps of so much of a range are spread evenly
 _ALL = np.uint64(V4_MAPPED | 0xFFFFFFFF)
+_MULTICAST = V4_MAPPED >> 28 | 14
+"""224.0.0.0/4 (RFC 5771): what its addresses have before their last 28 bits."""
 
 Ports = tuple[tuple[int, int], ...]
 """Ranges of ports, first and last; sorted, disjoint."""
@@ -43,8 +45,8 @@ class Block(Struct, frozen=True):
 
     @property
     def special(self) -> str:
-        """Why some of the addresses are refused; empty where none are. That happens only in whole
-        networks.
+        """Why some of the addresses are refused; empty where none are. Where all of them would be, the line
+        is.
         """
         hi, lo = self.first
         if self.name or self.count == 1:
@@ -53,6 +55,8 @@ class Block(Struct, frozen=True):
             return "the unspecified address"
         if is_v4(hi, lo) and lo + self.count - 1 == V4_MAPPED | 0xFFFFFFFF:
             return "the broadcast address"
+        if hi == 0 and _MULTICAST in (lo >> 28, lo + self.count - 1 >> 28):
+            return "a multicast address"
         return ""
 
 
@@ -99,7 +103,8 @@ class Expansion(Struct):
         if not block.special:
             return rows, np.empty(0, np.uint64)
         lo = rows["peer_lo"]
-        bad = (rows["peer_hi"] == 0) & ((lo == 0) | (lo == np.uint64(V4_MAPPED)) | (lo == _ALL))
+        bad = (lo == 0) | (lo == np.uint64(V4_MAPPED)) | (lo == _ALL)
+        bad = (rows["peer_hi"] == 0) & (bad | (lo >> np.uint64(28) == np.uint64(_MULTICAST)))
         return rows[~bad], rows["line"][bad]
 
 

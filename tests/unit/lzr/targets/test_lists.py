@@ -256,10 +256,16 @@ def test_spread_is_each_once(count: int) -> None:
 
 
 def test_special_addresses_of_a_network_are_refused_one_by_one() -> None:
-    for text, reason in ((b"0.0.0.0/30:5\n", "unspecified"), (b"255.255.255.252/30:5\n", "broadcast")):
+    for text, good, reason in (
+        (b"0.0.0.0/30:5\n", 3, "unspecified"),
+        (b"255.255.255.252/30:5\n", 3, "broadcast"),
+        (b"223.255.255.253-224.0.0.0:5\n", 3, "multicast"),
+        (b"239.255.255.255-240.0.0.2:5\n", 3, "multicast"),
+        (b"223.255.255.252/30:5\n", 4, ""),
+    ):
         batch = listed(text)
-        assert (len(batch.rows), len(batch.refused)) == (3, 1)
-        assert reason in next(iter(batch.reasons))
+        assert (len(batch.rows), len(batch.refused)) == (good, 4 - good)
+        assert reason in next(iter(batch.reasons), "")
 
 
 def test_hostile_lines_take_little_memory() -> None:
