@@ -49,7 +49,8 @@ def test_nothing_that_is_given_is_left_aside(line: str, sentence: str) -> None:
     """`off --source-ip=$NOTHING` would take all away; where a wide guard stands `on` looks at nothing."""
     wide = Standing("lzr_manual_32768_61000", "nft")
     wide.wide = True
-    with mock.patch.object(guard.guard, "standing", return_value=[wide]), mock.patch.object(guard, "_off"):
+    standing = mock.patch.object(guard.guard, "standing", return_value=[wide])
+    with standing, mock.patch.object(guard, "_off"), mock.patch.object(guard.guard, "put_up"):
         done = in_process("guard", *line.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
