@@ -86,8 +86,11 @@ def test_the_reader_of_a_socket_pair_may_go_as_that_of_a_pipe() -> None:
                 sink.write(LINE)
 
 
-def test_a_slow_reader_of_a_socket_pair_is_waited_for_a_while_at_a_time() -> None:
+def test_a_slow_reader_of_a_socket_pair_is_waited_for_a_while_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Figures are reported meanwhile, also where somebody has set O_NONBLOCK."""
+    monkeypatch.setattr("workers.collect.sink._PATIENCE_MS", 20)
     for blocking in (True, False):
         ours, theirs = socket.socketpair()
         with ours, theirs:
