@@ -19,7 +19,7 @@ TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq openssh-client chromium
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
 	@echo 'make fleet-demo three boxes scan it together, one is killed on the way and goes on (root)'
-	@echo 'make unit       the tests that need no root, four at a time'
+	@echo 'make unit       the tests that need no root, two at a time for each core'
 	@echo 'make unit-pure  those of them that the kernels matter to, with the kernels in Python'
 	@echo 'make system     the tests that run the program, in namespaces, two at a time (root)'
 	@echo 'make test       unit, then system: all tests but the slow live ones (root)'
@@ -80,12 +80,12 @@ else
 	$(PYTEST) -m 'not live' $(ARGS)
 endif
 
-# Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set). QUICK: a quarter
-# of the examples of each property, and of what is large (tests/effort.py); `make test` tries all. More at a time than
-# there are cores, as many of them wait.
+# Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set). QUICK: a sixth
+# of the examples of each property, and a part of what is large (tests/effort.py); `make test` tries all. More at a time
+# than there are cores, as many of them wait.
 PROCESSES := 2
 UNIT = $(PYTEST) -m unit -n $(PROCESSES) --dist loadfile
-unit: PROCESSES := 4
+unit: PROCESSES := $(shell cores=$$(nproc); echo $$((cores < 8 ? 2 * cores : 16)))
 unit: $(VENV)/.installed
 	QUICK=1 $(UNIT) $(or $(ARGS),tests/unit tests/docs)
 
