@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.prediction.asked import PORTS, Asked
-from lzr.prediction.counts import LEAST_HITS, Counted, HostAnswers, Services, conditions
+from lzr.prediction.asked import PORTS
+from lzr.prediction.counts import LEAST_HITS, ConditionCounts, Counted, Services
 from lzr.prediction.weighing import logit
 
 I32 = NDArray[np.int32]
@@ -69,10 +69,9 @@ class Conditions:
     hits, asked: (n,) hosts. score: (n,) f8 lower bound. `begins`: of each kind and condition.
     """
 
-    def __init__(self, services: Services, asked: Asked, bound: Bound = BOUNDS[1]) -> None:
+    def __init__(self, counts: ConditionCounts, bound: Bound = BOUNDS[1]) -> None:
         self.bound = bound
-        observed = HostAnswers(services, asked)
-        self._covered, self._base = observed.covered, observed.base
+        self._covered, self._base = counts.covered, counts.base
         self._keys: list[I64] = []
         self._starts: list[I64] = []
         self._means: list[tuple[I64, NDArray[np.float32]]] = []
@@ -81,9 +80,7 @@ class Conditions:
         scores: list[F64] = []
         alone: _Scored | None = None
         rows = 0
-        for kind in range(-1, services.codes.shape[1]):
-            keys, own = conditions(services, kind)
-            counted = observed.count(kind, own, len(keys))
+        for kind, (keys, counted) in enumerate(counts, -1):
             scored = _scored(counted, keys, bound, self._base, alone)
             alone = scored if alone is None else alone
             pair = counted.of * PORTS + counted.to

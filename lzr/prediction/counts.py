@@ -6,6 +6,7 @@ singly, afterwards, for a reason that says nothing of the answer (`eligible`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,6 +116,29 @@ class HostAnswers:
         """(masks, keys): hosts of each condition that are in each combination of products of the seed."""
         mine, masks = own >= 0, len(self.covered)
         return np.bincount(self._mask[mine] * keys + own[mine], minlength=masks * keys).reshape(masks, keys)
+
+
+class ConditionCounts:
+    """Of each kind of condition, from the port alone (-1) on: its conditions, as `conditions` names them, and
+    what is counted for them. Whatever the bound, it is the same.
+
+    covered, base: as of `AskedFor`. keep: for who looks more than once; else a kind is counted when its turn
+    comes, for all of a large seed take much memory.
+    """
+
+    def __init__(self, services: Services, asked: Asked, *, keep: bool = False) -> None:
+        self._services = services
+        self._answers = HostAnswers(services, asked)
+        self.covered, self.base = self._answers.covered, self._answers.base
+        self._kept = list(self._each()) if keep else None
+
+    def __iter__(self) -> Iterator[tuple[I64, Counted]]:
+        return self._each() if self._kept is None else iter(self._kept)
+
+    def _each(self) -> Iterator[tuple[I64, Counted]]:
+        for kind in range(-1, self._services.codes.shape[1]):
+            keys, own = conditions(self._services, kind)
+            yield keys, self._answers.count(kind, own, len(keys))
 
 
 def _enough(answered: I64, wanted: I64) -> tuple[I64, I64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lzr.prediction.asked import Asked
 from lzr.prediction.conditions import BOUNDS, Bound, Conditions, Found
-from lzr.prediction.counts import AskedFor, Services, eligible
+from lzr.prediction.counts import AskedFor, ConditionCounts, Services, eligible
 from lzr.prediction.weighing import Weights, weights
 
 I64 = NDArray[np.int64]
@@ -125,20 +125,25 @@ def calibrated(
     services, host = services.take(rows), host[rows]
     sort = mixed[host]
     best: tuple[float, Bound] | None = None
+    parts_of = list(_folded(services, asked, sort, folds)) if len(bounds) > 1 else []
     for bound in bounds if len(bounds) > 1 else ():
-        evidence, hit, _ = _answers(services, asked, bound, sort, folds, fair=fair)
+        evidence, hit, _ = _answers(services, asked, bound, parts_of, fair=fair)
         line = np.clip(weights(evidence, hit)(evidence), 1e-4, 1 - 1e-4)
         # Likelihood of what came out; what a bound does not propose at all counts as a guess of nothing.
         gain = float(np.where(hit, np.log(line / 0.001), np.log1p(-line)).sum())
         if len(hit) and (best is None or gain > best[0]):
             best = gain, bound
     bound = best[1] if best is not None else bounds[0] if len(bounds) == 1 else BOUNDS[1]
-    evidence, hit, whose = _answers(services, asked, bound, sort, _FINE, fair=fair)
+    parts_of = list(_folded(services, asked, sort, _FINE))
+    evidence, hit, whose = _answers(services, asked, bound, parts_of, fair=fair)
     weighed, score, _ = _crossed(evidence, hit, whose)
     judges = len(np.unique(whose))
     parts: dict[int, list[tuple[F64, Bool, I64]]] = {}
-    for known, held in _folded(services, sort, _FINE, wide[host]) if known_of else ():
-        conditions = Conditions(known, asked, bound)
+    for known, part in parts_of if known_of else ():
+        held = services.take(part & wide[host])
+        if not len(held):
+            continue
+        conditions = Conditions(known, bound)
         for of_view, covered in known_of:
             parts.setdefault(of_view, []).append(_seen_so(conditions, held, asked, covered))
     views = []
@@ -166,25 +171,30 @@ list is made."""
 
 
 def _folded(
-    services: Services, sort: NDArray[np.uint64], folds: int, may: Bool | None = None
-) -> Iterator[tuple[Services, Services]]:
-    """Services of all hosts but some, and of those: a part at a time. may: which can be held out."""
+    services: Services, asked: Asked, sort: NDArray[np.uint64], folds: int
+) -> Iterator[tuple[ConditionCounts, Bool]]:
+    """What all hosts but some tell, and (n,) which services are of those: a part at a time."""
     fold = sort % np.uint64(folds)
     for number in range(folds):
         held = fold == np.uint64(number)
-        some = held if may is None else held & may
-        if some.any() and not held.all():
-            yield services.take(~held), services.take(some)
+        if held.any() and not held.all():
+            yield ConditionCounts(services.take(~held), asked, keep=True), held
 
 
 def _answers(
-    services: Services, asked: Asked, bound: Bound, sort: NDArray[np.uint64], folds: int, *, fair: bool
+    services: Services,
+    asked: Asked,
+    bound: Bound,
+    parts_of: Sequence[tuple[ConditionCounts, Bool]],
+    *,
+    fair: bool,
 ) -> tuple[F64, Bool, I64]:
     """Evidence of candidates of hosts that were held out and of which one answer is known, whether they
-    answered, and whose they are."""
+    answered, and whose they are. parts_of: as of `_folded`."""
     parts: list[tuple[F64, Bool, I64]] = []
-    for known, held in _folded(services, sort, folds):
-        conditions = Conditions(known, asked, bound)
+    for known, part in parts_of:
+        held = services.take(part)
+        conditions = Conditions(known, bound)
         found = conditions.candidates(held, np.arange(len(held)), 0.01)
         stays = _thinned(held)[found.group]
         found = Found(found.group[stays], found.port[stays], found.score[stays], found.row[stays])

@@ -17,7 +17,7 @@ from lzr.prediction import middleboxes
 from lzr.prediction import networks as predictnetworks
 from lzr.prediction.asked import EMPTY, PORTS, Addresses, Asked
 from lzr.prediction.conditions import BOUNDS, Bound, Conditions
-from lzr.prediction.counts import Services
+from lzr.prediction.counts import ConditionCounts, Services
 from lzr.prediction.heldout import Calibration, View, calibrated, calibration
 from lzr.prediction.middleboxes import NOBODY, Belief, Middleboxes
 from lzr.prediction.networks import Networks
@@ -158,7 +158,7 @@ def learn(
     of = _some_hosts(plain)
     believed = calibrated(of, asked, BOUNDS if bound is None else (bound,))
     score, hit = believed.score, believed.hit
-    conditions = Conditions(of, asked, believed.bound)
+    conditions = Conditions(ConditionCounts(of, asked), believed.bound)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     if feedback is not None:
         # What came of it counts for more than what was held out.

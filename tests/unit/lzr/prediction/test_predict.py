@@ -12,7 +12,7 @@ from benchmarks.predicting import in_port_order, loop, services_of
 from lzr.prediction import predict
 from lzr.prediction.asked import EMPTY, PORTS, Addresses, Asked
 from lzr.prediction.conditions import Conditions
-from lzr.prediction.counts import Services, reason_of
+from lzr.prediction.counts import ConditionCounts, Services, reason_of
 from lzr.prediction.predict import Model
 from tests.effort import QUICK
 
@@ -188,7 +188,7 @@ def test_of_three_lines_that_hosts_have_only_the_one_tells_that_was_the_reason_t
     asked.add_pairs(table[table[:, 1] == 80, 0], np.full(300, 80), 0)
     rare = np.arange(30) << 8
     asked.add_pairs(rare, np.full(30, 2083), reason_of(np.full(30, 2), np.full(30, 80)), round_=1)
-    conditions = Conditions(services, asked)
+    conditions = Conditions(ConditionCounts(services, asked))
     to = conditions.port == 2083
     assert conditions.kind[to].tolist() == [2]
     assert (conditions.given[to].tolist(), conditions.code[to].tolist()) == ([80], [5])
@@ -196,7 +196,7 @@ def test_of_three_lines_that_hosts_have_only_the_one_tells_that_was_the_reason_t
     plainly = Asked()
     plainly.add_pairs(table[table[:, 1] == 80, 0], np.full(300, 80), 0)
     plainly.add_pairs(rare, np.full(30, 2083), 0, round_=1)  # for no answer's sake: this tells of all
-    conditions = Conditions(services, plainly)
+    conditions = Conditions(ConditionCounts(services, plainly))
     assert len(np.unique(conditions.kind[conditions.port == 2083])) > 1
 
 
