@@ -3,14 +3,15 @@
 Whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand connections),
 `handle` returns at once and memory stays bounded. Where there are too many clients, a new one is accepted and
 the oldest of the address with the most connections is dropped, so one that only holds connections keeps
-nobody out. Where more was answered in a second than may be, new clients wait for the next, so that a flood of
-requests takes no more of the loop's time. There is one descriptor to wait for (`fileno`, an epoll set that is
-itself pollable); without a client it costs nothing.
+nobody out. Where more was answered in a second than may be, or no descriptor is left, new clients wait for
+the next, so that a flood of requests takes no more of the loop's time. There is one descriptor to wait for
+(`fileno`, an epoll set that is itself pollable); without a client it costs nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 from collections import Counter
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 _ACCEPTED = 256  # connections that one call accepts at most
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # accept(2): the connection stays
 
 Answer = tuple[bytes, bytes, bool]
 """(what is left of the request bytes, the reply, whether to close after it)."""
@@ -105,7 +107,9 @@ class Listener:
         for _ in range(_ACCEPTED):
             try:
                 sock, address = self._sock.accept()
-            except OSError:  # nobody (any more), or out of descriptors: never the scan's problem
+            except OSError as error:  # nobody (any more), or out of descriptors: never the scan's problem
+                if error.errno in _EXHAUSTED:  # who waits makes the set readable again and again
+                    self._rest(True)
                 return
             sock.setblocking(False)
             if not self._admit(sock):
