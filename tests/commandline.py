@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 from subprocess import CompletedProcess
 from unittest import mock
 
@@ -17,6 +18,10 @@ def in_process(*words: str) -> CompletedProcess[str]:
     a status; closed descriptors, signals and pipes need a process of its own."""
     assert words[0] in (*PROGRAMS, "help"), "a scan may put a guard up"
     out, said = io.StringIO(), io.StringIO()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with mock.patch.dict(os.environ), contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
-        status = main.main(list(words))
+        try:
+            status = main.main(list(words))
+        finally:  # the program holds signals back where it is about to end
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return CompletedProcess(words, status, out.getvalue(), said.getvalue())

@@ -40,7 +40,8 @@ for _name in [name for name in os.environ if name.startswith(("PYTHON", "OPENBLA
     del os.environ[_name]
 
 # Whoever runs the tests in the background of a script has these ignored, and so would all that is run here.
-for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+_ENDINGS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+for _number in _ENDINGS:
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -54,9 +55,13 @@ def cannot_run(why: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_slows_the_next() -> Iterator[None]:
-    """What a test leaves on in this process would make all later ones slow."""
+def _nothing_is_left_for_the_next() -> Iterator[None]:
+    """What a test leaves on in this process would make all later ones slow, and what it does to signals would
+    be inherited by what they start."""
+    before = [signal.getsignal(number) for number in _ENDINGS]
     yield
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert [signal.getsignal(number) for number in _ENDINGS] == before
     assert not tracemalloc.is_tracing()
     assert sys.getprofile() is None
     assert gc.isenabled()
